@@ -1,0 +1,1 @@
+//! Session ids, resets, windows and wrapping: an ordered byte stream each way.

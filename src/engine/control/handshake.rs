@@ -1,0 +1,1 @@
+//! One key negotiation as states that own what they need.

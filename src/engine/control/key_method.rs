@@ -1,0 +1,1 @@
+//! The key-method-2 message.

@@ -1,0 +1,1 @@
+//! Key ids, the current and the retiring key, when to renegotiate.

@@ -1,0 +1,1 @@
+//! The options string that old servers compare.

@@ -1,0 +1,1 @@
+//! The IV_* lines that say what we can do.

@@ -1,0 +1,1 @@
+//! When to ask for options; joining a reply sent in parts.

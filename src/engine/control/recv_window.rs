@@ -1,0 +1,1 @@
+//! Packets into order; acks owed.

@@ -1,0 +1,1 @@
+//! What is unacknowledged, and when to send it again.

@@ -1,0 +1,1 @@
+//! Rustls as a machine of bytes; the exporter.

@@ -1,0 +1,1 @@
+//! Which server certificate is acceptable.

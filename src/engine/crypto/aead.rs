@@ -1,0 +1,1 @@
+//! Sealing and opening in place, one key, one direction.

@@ -1,0 +1,1 @@
+//! AES-256-CTR, for tls-crypt alone.

@@ -1,0 +1,1 @@
+//! Data keys from the TLS exporter (and, if kept, from the old PRF).

@@ -1,0 +1,1 @@
+//! The epoch ratchet: the next key from this one.

@@ -1,0 +1,1 @@
+//! The sliding window: every packet id at most once.

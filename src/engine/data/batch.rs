@@ -1,0 +1,1 @@
+//! `Batch`: a fixed set of buffers, filled by the kernel and drained to it.

@@ -1,0 +1,1 @@
+//! Seal and open: 32-bit packet ids, tag first.

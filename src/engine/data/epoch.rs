@@ -1,0 +1,1 @@
+//! Seal and open: 64-bit packet ids, tag last.

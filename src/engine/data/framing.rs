@@ -1,0 +1,1 @@
+//! The compression byte, there or stripped; ping and exit payloads.

@@ -1,0 +1,1 @@
+//! Ping sent, ping heard, peer lost.

@@ -1,0 +1,1 @@
+//! Seal and open: CBC with HMAC, for old servers.

@@ -1,0 +1,1 @@
+//! Clamp TCP's MSS in place.

@@ -1,0 +1,1 @@
+//! `PacketBuf`: the payload never moves, headers grow left, tags right.

@@ -1,0 +1,1 @@
+//! `DataPlane`: install, switch and drop keys; seal and open batches.

@@ -1,0 +1,1 @@
+//! A super-packet from the kernel, cut into tunnel packets.

@@ -1,0 +1,1 @@
+//! One installed key: counter, replay window, limits.

@@ -1,0 +1,1 @@
+//! Counters, and why packets were dropped.

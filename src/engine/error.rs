@@ -1,0 +1,181 @@
+//! Why an attempt ended, who was wrong, and what that means for the next attempt.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a connection ended without the user asking for it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConnectionError {
+    /// The server refused the user's credentials; `reason` is what it said, made printable.
+    #[error("authentication failed{}", said(.reason))]
+    AuthFailed {
+        /// The server's words, without control characters; may be empty.
+        reason: String,
+    },
+    /// The server refused for now (`AUTH_FAILED,TEMP`).
+    #[error("the server refused the login for now{}", said(.reason))]
+    AuthFailedTemporarily {
+        /// The server's words, without control characters; may be empty.
+        reason: String,
+        /// How long the server asks us to wait.
+        backoff: Duration,
+        /// Where to go next.
+        advance: Advance,
+    },
+    /// The session token is no longer valid; the original credentials are needed again.
+    #[error("the session token has expired{}", said(.reason))]
+    TokenExpired {
+        /// The server's words, without control characters; may be empty.
+        reason: String,
+    },
+    /// The server answers the login with a question (`AUTH_FAILED,CRV1:`).
+    #[error("the server asks: {}", .0.text)]
+    DynamicChallenge(DynamicChallenge),
+    /// The server's certificate did not pass; the text names the check and the subject.
+    #[error("the server's certificate was refused: {0}")]
+    CertificateRefused(String),
+    /// The server refused ours, or the TLS handshake itself, with an alert.
+    #[error("the server ended the TLS handshake: {0}")]
+    TlsAlert(String),
+    /// The TLS handshake failed on our side.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+    /// The peer broke the protocol; trying the same remote again will hardly help.
+    #[error("the server broke the protocol: {0}")]
+    PeerMisbehaved(&'static str),
+    /// The peer and we share no way to continue, for example no common data cipher.
+    #[error("the server is incompatible: {0}")]
+    PeerIncompatible(String),
+    /// The profile rejects what the server pushed (`pull-filter reject`).
+    #[error("the server pushed what the profile rejects: {0}")]
+    PushRejected(String),
+    /// The server did not answer at all.
+    #[error("no answer from the server for {seconds} s")]
+    NoAnswer {
+        /// How long we waited, in seconds.
+        seconds: u64,
+    },
+    /// The handshake was begun, but not finished in time; `stage` says how far it came.
+    #[error("the handshake was not finished within {seconds} s (it stopped at: {stage})")]
+    HandshakeTimeout {
+        /// How long we waited, in seconds.
+        seconds: u64,
+        /// What was being waited for.
+        stage: &'static str,
+    },
+    /// Nothing authentic was heard from an established peer.
+    #[error("nothing was heard from the server for {seconds} s")]
+    PeerLost {
+        /// How long we waited, in seconds.
+        seconds: u64,
+    },
+    /// The server said goodbye (`EXIT`, or the exit message in the data channel).
+    #[error("the server is going away")]
+    PeerExited,
+    /// The server asked us to reconnect (`RESTART`).
+    #[error("the server asked us to reconnect{}", said(.reason))]
+    ServerRestart {
+        /// The server's words, without control characters; may be empty.
+        reason: String,
+        /// Whether credentials and token stay valid.
+        keep_credentials: bool,
+        /// Where to go next.
+        advance: Advance,
+    },
+    /// The server ended the session for good (`HALT`).
+    #[error("the server ended the session{}", said(.reason))]
+    ServerHalt {
+        /// The server's words, without control characters; may be empty.
+        reason: String,
+    },
+    /// No traffic passed for the time that `inactive` allows.
+    #[error("the tunnel was inactive for {seconds} s")]
+    Inactive {
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// The time that `session-timeout` allows is over.
+    #[error("the session reached its limit of {seconds} s")]
+    SessionTimeout {
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// The transport failed: a socket error, a stream that ended, a proxy that refused.
+    #[error("transport: {0}")]
+    Transport(String),
+}
+
+/// Which remote the next attempt takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advance {
+    /// The next address of the same remote.
+    Address,
+    /// The same address again.
+    No,
+    /// The first address of the next remote.
+    Remote,
+}
+
+/// A question that the server asks by refusing the login; the answer goes into the next attempt's password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DynamicChallenge {
+    /// Whether the answer may be shown while it is typed.
+    pub echo: bool,
+    /// Whether an answer is needed at all.
+    pub response_required: bool,
+    /// The server's handle for the question.
+    pub state_id: String,
+    /// The user name for the next attempt.
+    pub username: String,
+    /// The question.
+    pub text: String,
+}
+
+/// What an error means for the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Try the next address or remote.
+    Advance,
+    /// Ask the user, then try again.
+    AskUser,
+    /// The session is over.
+    Never,
+    /// Try the same remote again.
+    Same,
+}
+
+impl ConnectionError {
+    /// What this error means for the session, before the profile's own wishes (`auth-retry` and the like).
+    #[must_use]
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::AuthFailed { .. }
+            | Self::CertificateRefused(_)
+            | Self::Inactive { .. }
+            | Self::PushRejected(_)
+            | Self::ServerHalt { .. }
+            | Self::SessionTimeout { .. }
+            | Self::TlsAlert(_) => Retry::Never,
+            Self::DynamicChallenge(_) | Self::TokenExpired { .. } => Retry::AskUser,
+            Self::AuthFailedTemporarily { .. }
+            | Self::PeerLost { .. }
+            | Self::PeerExited
+            | Self::ServerRestart { .. } => Retry::Same,
+            Self::HandshakeTimeout { .. }
+            | Self::NoAnswer { .. }
+            | Self::PeerIncompatible(_)
+            | Self::PeerMisbehaved(_)
+            | Self::Tls(_)
+            | Self::Transport(_) => Retry::Advance,
+        }
+    }
+}
+
+fn said(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}

@@ -1,0 +1,1 @@
+//! Pushed options and profile to `NetPlan`.

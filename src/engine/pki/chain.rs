@@ -1,0 +1,1 @@
+//! A certificate chain from leaf to anchor: signatures, validity, CA flags, revocation.

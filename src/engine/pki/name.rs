@@ -1,0 +1,1 @@
+//! Subject names as OpenVPN prints and compares them.

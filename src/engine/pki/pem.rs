@@ -1,0 +1,1 @@
+//! PEM text to its labelled parts, encryption headers included.

@@ -1,0 +1,1 @@
+//! A PKCS#12 bundle to key, certificate and chain.

@@ -1,0 +1,1 @@
+//! `ProfileError`: line, column, directive, reason.

@@ -1,0 +1,1 @@
+//! Directives to `Profile`; the only place that knows both.

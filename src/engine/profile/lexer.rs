@@ -1,0 +1,1 @@
+//! Text to directives: quoting, comments, inline blocks, positions.

@@ -1,0 +1,8 @@
+//! `.ovpn` text to `Profile`, and pushed text to `PushedOptions`.
+
+pub mod error;
+pub mod interpret;
+pub mod lexer;
+pub mod model;
+pub mod pushed;
+pub mod table;

@@ -1,0 +1,1 @@
+//! `Profile` and its parts; no field is a raw string that means something.

@@ -1,0 +1,1 @@
+//! Rows: remotes, transport, timers.

@@ -1,0 +1,1 @@
+//! Rows: addresses, routes, DNS, MTU.

@@ -1,0 +1,1 @@
+//! Rows: identity, trust, wrapping, ciphers.

@@ -1,0 +1,1 @@
+//! Rows: ignored with a note, or refused with a reason.

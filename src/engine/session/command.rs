@@ -1,0 +1,1 @@
+//! `Command`: what a user may ask; `Refusal`: why not now.

@@ -1,0 +1,1 @@
+//! `Effect`: what the world is asked to do; `Report`: how it went.

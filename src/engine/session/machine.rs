@@ -1,0 +1,1 @@
+//! `Session`: command, report or deadline in; effects out.

@@ -1,0 +1,11 @@
+//! The life of one session, from registration to exit.
+
+pub mod backoff;
+pub mod command;
+pub mod effect;
+pub mod machine;
+pub mod remotes;
+pub mod saved;
+pub mod state;
+pub mod status;
+pub mod user_input;

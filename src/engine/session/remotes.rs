@@ -1,0 +1,1 @@
+//! Which remote next.

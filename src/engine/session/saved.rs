@@ -1,0 +1,1 @@
+//! What outlives the process, as versioned bytes; never a usable data key.

@@ -1,0 +1,1 @@
+//! The states, each owning what it needs.

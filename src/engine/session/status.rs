@@ -1,0 +1,1 @@
+//! The (major, minor, message) codes of the D-Bus interface.

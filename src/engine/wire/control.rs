@@ -1,0 +1,1 @@
+//! Control packets: session ids, ack list, packet id, payload.

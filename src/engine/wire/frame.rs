@@ -1,0 +1,1 @@
+//! The two-byte length prefix of TCP, resumable at any byte.

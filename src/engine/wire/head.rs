@@ -1,0 +1,1 @@
+//! The first byte: `Opcode` and key id.

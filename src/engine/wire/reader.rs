@@ -1,0 +1,1 @@
+//! A cursor that only moves forward and cannot panic; `Malformed`.

@@ -1,0 +1,1 @@
+//! The backend process: the session manager's front of the loop.

@@ -1,0 +1,1 @@
+//! Links, addresses, sleep and resume, as reports.

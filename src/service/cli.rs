@@ -1,0 +1,1 @@
+//! `check PROFILE`; `connect PROFILE`: the front of the loop without a bus.

@@ -1,0 +1,1 @@
+//! Who may call: the session manager's present owner, or our own uid.

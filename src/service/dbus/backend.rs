@@ -1,0 +1,1 @@
+//! Net.openvpn.v3.backends as the session's object.

@@ -1,0 +1,1 @@
+//! Refusals to the exact error names and texts that callers parse.

@@ -1,0 +1,1 @@
+//! Records from the log room to Log signals, one receiver each.

@@ -1,0 +1,1 @@
+//! Bus names, object paths, interfaces: each once.

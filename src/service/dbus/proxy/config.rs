@@ -1,0 +1,1 @@
+//! The configuration manager: fetch a profile.

@@ -1,0 +1,1 @@
+//! Net.openvpn.v3.log: attach, detach.

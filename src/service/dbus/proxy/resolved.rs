@@ -1,0 +1,1 @@
+//! Systemd-resolved: DNS of one link.

@@ -1,0 +1,1 @@
+//! Systemd's manager: start a unit, its job, its main pid.

@@ -1,0 +1,1 @@
+//! Carries out what the session asks, each as a future; reports how it went.

@@ -1,0 +1,1 @@
+//! Tracing events to a bounded queue of records.

@@ -1,0 +1,1 @@
+//! Stable MESSAGE_IDs and field names.

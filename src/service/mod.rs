@@ -1,0 +1,16 @@
+//! The impure half: everything that touches the world, and decides nothing.
+
+pub mod backend;
+pub mod changes;
+pub mod cli;
+pub mod dbus;
+pub mod effects;
+pub mod log;
+pub mod netcfg;
+pub mod profile;
+pub mod resolve;
+pub mod run;
+pub mod starter;
+pub mod systemd;
+pub mod terminal;
+pub mod tunnel;

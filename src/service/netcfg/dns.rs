@@ -1,0 +1,1 @@
+//! DNS through systemd-resolved.

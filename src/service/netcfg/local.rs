@@ -1,0 +1,1 @@
+//! Apply by ourselves: TUN, addresses, routes.

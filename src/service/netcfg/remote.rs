@@ -1,0 +1,1 @@
+//! Apply through net.openvpn.v3.netcfg.

@@ -1,0 +1,1 @@
+//! DNS through resolv.conf, saved and restored.

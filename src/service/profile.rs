@@ -1,0 +1,1 @@
+//! Finds and loads a profile and the files it names.

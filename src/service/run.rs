@@ -1,0 +1,1 @@
+//! The session loop: commands, reports, signals, deadlines; drains the session.

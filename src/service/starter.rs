@@ -1,0 +1,1 @@
+//! The starter process: token in, unit started, pid out.

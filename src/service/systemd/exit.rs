@@ -1,0 +1,1 @@
+//! Why it ended, as an exit status that units can act on.

@@ -1,0 +1,1 @@
+//! The TUN and the saved session: stored, taken back, thrown out.

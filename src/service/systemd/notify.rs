@@ -1,0 +1,1 @@
+//! READY, STATUS, STOPPING.

@@ -1,0 +1,1 @@
+//! WATCHDOG=1 only while both loops turn.

@@ -1,0 +1,1 @@
+//! Questions asked on a terminal, without echo where secret.

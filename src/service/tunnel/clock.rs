@@ -1,0 +1,1 @@
+//! The one caller of `Instant::now`.

@@ -1,0 +1,1 @@
+//! The loop: wait, feed the connection, drain it.

@@ -1,0 +1,1 @@
+//! The system calls of the hot path that no crate wraps.

@@ -1,0 +1,1 @@
+//! UDP or TCP, one face.

@@ -1,0 +1,1 @@
+//! Batches from and to the TUN device.
