@@ -69,7 +69,7 @@ impl SecretText {
 
     /// Whether there is no text.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

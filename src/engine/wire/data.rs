@@ -1,1 +1,1 @@
-//! Headers of DATA_V1 and DATA_V2, peer id.
+//! Headers of `P_DATA_V1` and `P_DATA_V2`, peer id.

@@ -1,1 +1,1 @@
-//! Who owns the names we talk to, kept current by NameOwnerChanged.
+//! Who owns the names we talk to, kept current by `NameOwnerChanged`.

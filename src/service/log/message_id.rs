@@ -1,1 +1,1 @@
-//! Stable MESSAGE_IDs and field names.
+//! Stable message ids and field names.

@@ -1,1 +1,1 @@
-//! Secrets from LoadCredential=.
+//! Secrets from `LoadCredential=`.
