@@ -1,1 +1,3 @@
-//! One binary, `openvpn3-backend`: parses the command line, calls one room's `main` (`session INSTANCE`, `starter`, `connect`, `check`, `list`, `status`, ...).
+//! One binary, `openvpn3-backend`: parses the command line and calls one room.
+
+fn main() {}
