@@ -1,1 +1,119 @@
 //! `Command`: what a user may ask; `Refusal`: why not now.
+
+use thiserror::Error;
+
+use super::super::secret::SecretText;
+
+/// What a session is asked to do. Answered at once, or through an effect `Reply` with the same ticket.
+#[derive(Debug)]
+pub enum Command {
+    /// The session manager takes us on; answered later, with the profile's name.
+    Confirm(Confirmation),
+    /// Begin, or go on with answers that have been given. Where there is nothing to begin it does nothing.
+    Connect,
+    /// Say goodbye to the server, take the network back, end. Never refused.
+    Disconnect,
+    /// End as fast as the network can be taken back. Never refused.
+    ForceShutdown,
+    /// Leave the server, but keep the session.
+    Pause {
+        /// Why, for the status; control characters are taken out.
+        reason: String,
+    },
+    /// An answer to one question.
+    ProvideInput(Answer),
+    /// Read the profile again and reconnect with it.
+    Reload,
+    /// Begin a key renegotiation now.
+    Renegotiate,
+    /// Leave the server and connect again without waiting.
+    Restart,
+    /// Go on after `Pause`.
+    Resume,
+}
+
+/// The session manager's word that we are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Which `Reply` belongs to this command.
+    pub ticket: Ticket,
+    /// The token that we were started with.
+    pub token: String,
+    /// The session's object path.
+    pub session_path: String,
+    /// The profile's object path.
+    pub config_path: String,
+}
+
+/// One answer of the user; the three numbers are those of the question.
+#[derive(Debug)]
+pub struct Answer {
+    /// What kind of attention was asked for.
+    pub kind: u32,
+    /// Which group of questions.
+    pub group: u32,
+    /// Which question of the group.
+    pub number: u32,
+    /// The answer.
+    pub value: SecretText,
+}
+
+/// Connects a command that is answered later with its `Reply`. Given by the front, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// How a command was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is done, or begun.
+    Done,
+    /// The answer comes as a `Reply` with this ticket.
+    Later(Ticket),
+}
+
+/// Why a command is not obeyed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// `Confirm` was called before.
+    #[error("the session is already registered")]
+    AlreadyRegistered,
+    /// `Pause` of a paused session.
+    #[error("the session is already paused")]
+    AlreadyPaused,
+    /// The log service or the session manager would not have us; the text is theirs.
+    #[error("the session could not be assigned: {0}")]
+    AssignFailed(String),
+    /// `Connect` while a question is open.
+    #[error("required user input was not provided")]
+    InputMissing,
+    /// The answer does not fit; the text is the exact one that callers look for.
+    #[error("{0}")]
+    InputRefused(String),
+    /// The session is ending.
+    #[error("the session is shutting down")]
+    Leaving,
+    /// `Ready`: a question is open.
+    #[error("Missing user credentials")]
+    MissingCredentials,
+    /// Nothing was ever begun that could be paused, resumed or restarted.
+    #[error("the session has not been started")]
+    NotConnected,
+    /// `Resume` of a session that is not paused.
+    #[error("the session is not paused")]
+    NotPaused,
+    /// No profile has been loaded yet.
+    #[error("the session is not initialized")]
+    NotRegistered,
+    /// `Ready`: the user is to log in on a web page.
+    #[error("the session waits for web authentication")]
+    PendingWebAuthentication,
+    /// The profile cannot be used; the text says why.
+    #[error("the profile cannot be used: {0}")]
+    ProfileUnusable(String),
+    /// `Connect` could not be begun; the text says why.
+    #[error("the connection could not be started: {0}")]
+    StartFailed(String),
+    /// The token is not the one that we were started with.
+    #[error("the registration token does not match")]
+    WrongToken,
+}
