@@ -350,4 +350,8 @@ pub struct PullRules {
     pub filters: Vec<PullFilter>,
     /// `route-nopull`.
     pub no_routes: bool,
+    /// `allow-compression`: a push of a real algorithm needs it.
+    pub compression: CompressionPolicy,
+    /// `allow-pull-fqdn`: pushed routes may name hosts.
+    pub host_names: bool,
 }
