@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::config::ConnectionConfig;
+use super::data::stats::Stats;
 use super::event::{Input, Output};
 
 /// One attempt at one remote. Owns no socket, reads no clock, spawns nothing.
@@ -44,6 +45,12 @@ impl Connection {
         _payload: Range<usize>,
     ) -> Option<Range<usize>> {
         None
+    }
+
+    /// The data channel's counters: tunnel traffic and drops.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::default()
     }
 
     /// The next thing to do. [`Output::Wait`] ends the drain.

@@ -1,0 +1,58 @@
+//! What a data key is made of, as the control channel hands it over.
+
+use thiserror::Error;
+
+use crate::engine::config::Framing;
+use crate::engine::crypto::cipher::Cipher;
+use crate::engine::crypto::hmac::Digest;
+use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
+
+/// One key for both directions, to be installed in the [`super::plane::DataPlane`].
+#[derive(Debug)]
+pub struct DataKey {
+    /// The key id, 0 to 7, in the first byte of each packet.
+    pub key_id: u8,
+    /// The cipher.
+    pub cipher: Cipher,
+    /// How packets look on the wire.
+    pub format: Format,
+    /// The 256 bytes from the TLS exporter or the PRF.
+    pub block: StaticKey,
+    /// Which half of `block` seals: [`KeyDirection::Normal`] on the client, [`KeyDirection::Inverse`] on the server.
+    pub direction: KeyDirection,
+    /// The peer id for the head of `P_DATA_V2`; `None`: `P_DATA_V1`.
+    pub peer_id: Option<u32>,
+    /// Compression framing inside of the encryption.
+    pub framing: Framing,
+}
+
+/// How sealed packets look on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An AEAD cipher with 32-bit packet ids, the tag first.
+    Classic,
+    /// An AEAD cipher with 16-bit epochs and 48-bit counters, the tag last. Needs a peer id.
+    Epoch,
+    /// A CBC cipher with an HMAC in front.
+    Legacy {
+        /// The HMAC's digest.
+        digest: Digest,
+    },
+}
+
+/// Why a key cannot be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// The key id does not fit into three bits.
+    #[error("key id {0} does not exist")]
+    KeyId(u8),
+    /// Cipher and format contradict each other.
+    #[error("{cipher} cannot be used in this packet format")]
+    Mismatch {
+        /// The cipher.
+        cipher: Cipher,
+    },
+    /// The epoch format needs a peer id.
+    #[error("the epoch packet format was agreed on without a peer id")]
+    NoPeerId,
+}
