@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod command;
 pub mod effect;
 pub mod machine;
+pub mod network;
 pub mod remotes;
 pub mod saved;
 pub mod state;

@@ -1,1 +1,285 @@
 //! Which remote next.
+
+use std::net::SocketAddr;
+
+use super::super::config::Transport;
+use super::super::error::Advance;
+
+/// The profile's remotes, each with its addresses as far as they are known, and which of them is next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remotes {
+    entries: Vec<Entry>,
+    at: usize,
+}
+
+/// A place of the profile where a server may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Which of the profile's remotes this is.
+    pub index: usize,
+    /// The server as the profile names it.
+    pub host: String,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// What is to be looked up: the server, or the proxy on the way to it.
+    pub lookup: Lookup,
+}
+
+/// A name to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// Host name or address.
+    pub host: String,
+    /// Port, 1 to 65535.
+    pub port: u16,
+    /// Which kind of address is wanted.
+    pub family: Family,
+}
+
+/// A kind of address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Either, in the resolver's order.
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// What stands between now and the next attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Nothing: this target has this address.
+    Go(&'a Target, SocketAddr),
+    /// Its name must be looked up first.
+    Resolve(&'a Target),
+}
+
+/// Where [`Remotes::advance`] went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// To another address of the same remote.
+    Address,
+    /// To the next remote, which may be the same one when there is only one.
+    Remote,
+    /// Nowhere.
+    Stayed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    target: Target,
+    addresses: Vec<SocketAddr>,
+    position: usize,
+    /// The addresses should be looked up again; until that succeeds they still serve.
+    stale: bool,
+}
+
+impl Remotes {
+    /// Remotes in the order in which they are to be tried. `None` for an empty list.
+    #[must_use]
+    pub fn new(targets: Vec<Target>) -> Option<Self> {
+        if targets.is_empty() {
+            return None;
+        }
+        let entries = targets
+            .into_iter()
+            .map(|target| Entry {
+                target,
+                addresses: Vec::new(),
+                position: 0,
+                stale: true,
+            })
+            .collect();
+        Some(Self { entries, at: 0 })
+    }
+
+    /// How many remotes there are, at least one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no remote. There always is one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What stands between now and the next attempt.
+    #[must_use]
+    pub fn next(&self) -> Next<'_> {
+        let entry = &self.entries[self.at];
+        match entry.addresses.get(entry.position) {
+            Some(address) if !entry.stale => Next::Go(&entry.target, *address),
+            _ => Next::Resolve(&entry.target),
+        }
+    }
+
+    /// The remote whose turn it is.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.entries[self.at].target
+    }
+
+    /// Takes the answer of the lookup that [`Next::Resolve`] asked for. An empty answer leaves the addresses that were
+    /// known before; if there were none, the answer is `false` and the attempt has failed.
+    pub fn resolved(&mut self, addresses: Vec<SocketAddr>) -> bool {
+        let entry = &mut self.entries[self.at];
+        entry.stale = false;
+        if !addresses.is_empty() {
+            let current = entry.addresses.get(entry.position).copied();
+            entry.position = current
+                .and_then(|known| addresses.iter().position(|new| *new == known))
+                .unwrap_or(0);
+            entry.addresses = addresses;
+        } else if entry.position >= entry.addresses.len() {
+            entry.position = 0;
+        }
+        if entry.addresses.is_empty() {
+            entry.stale = true;
+            return false;
+        }
+        true
+    }
+
+    /// Goes on after a failed attempt. A remote whose addresses have all been tried is looked up again when its turn
+    /// comes again.
+    pub fn advance(&mut self, how: Advance) -> Moved {
+        match how {
+            Advance::No => Moved::Stayed,
+            Advance::Address => {
+                let entry = &mut self.entries[self.at];
+                if entry.position + 1 < entry.addresses.len() {
+                    entry.position += 1;
+                    return Moved::Address;
+                }
+                self.next_remote()
+            }
+            Advance::Remote => self.next_remote(),
+        }
+    }
+
+    /// Looks every name up again at its next turn: the network is another one now. The address in use stays first
+    /// choice if it is still among the answers.
+    pub fn distrust_addresses(&mut self) {
+        for entry in &mut self.entries {
+            entry.stale = true;
+        }
+    }
+
+    /// Sets the order by `random`: it gives a number below its argument.
+    pub fn shuffle(&mut self, mut random: impl FnMut(usize) -> usize) {
+        for last in (1..self.entries.len()).rev() {
+            let chosen = random(last + 1).min(last);
+            self.entries.swap(last, chosen);
+        }
+    }
+
+    /// Goes to the remote at `index` of the profile and its `address`, as a saved session had it.
+    pub fn return_to(&mut self, index: usize, address: SocketAddr) {
+        let found = self.entries.iter().position(|e| e.target.index == index);
+        if let Some(at) = found {
+            self.at = at;
+            let entry = &mut self.entries[at];
+            entry.addresses = vec![address];
+            entry.position = 0;
+            entry.stale = false;
+        }
+    }
+
+    fn next_remote(&mut self) -> Moved {
+        let entry = &mut self.entries[self.at];
+        entry.position = 0;
+        entry.stale = true;
+        self.at = (self.at + 1) % self.entries.len();
+        Moved::Remote
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(index: usize) -> Target {
+        Target {
+            index,
+            host: format!("vpn{index}.example"),
+            transport: Transport::Udp,
+            lookup: Lookup {
+                host: format!("vpn{index}.example"),
+                port: 1194,
+                family: Family::Any,
+            },
+        }
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, last], 1194))
+    }
+
+    fn two() -> Remotes {
+        Remotes::new(vec![target(0), target(1)]).expect("two targets")
+    }
+
+    #[test]
+    fn addresses_come_first_then_the_next_remote_then_the_first_again() {
+        let mut remotes = two();
+        assert_eq!(remotes.next(), Next::Resolve(&target(0)));
+        assert!(remotes.resolved(vec![address(1), address(2)]));
+        assert_eq!(remotes.next(), Next::Go(&target(0), address(1)));
+        assert_eq!(remotes.advance(Advance::Address), Moved::Address);
+        assert_eq!(remotes.next(), Next::Go(&target(0), address(2)));
+        assert_eq!(remotes.advance(Advance::Address), Moved::Remote);
+        assert_eq!(remotes.next(), Next::Resolve(&target(1)));
+        assert!(remotes.resolved(vec![address(9)]));
+        assert_eq!(remotes.advance(Advance::Remote), Moved::Remote);
+        assert_eq!(remotes.next(), Next::Resolve(&target(0)));
+    }
+
+    #[test]
+    fn a_name_that_never_had_an_address_fails_the_attempt() {
+        let mut remotes = two();
+        assert!(!remotes.resolved(Vec::new()));
+        assert_eq!(remotes.next(), Next::Resolve(&target(0)));
+    }
+
+    #[test]
+    fn known_addresses_serve_when_the_resolver_is_gone() {
+        let mut remotes = two();
+        remotes.resolved(vec![address(1)]);
+        remotes.distrust_addresses();
+        assert_eq!(remotes.next(), Next::Resolve(&target(0)));
+        assert!(remotes.resolved(Vec::new()));
+        assert_eq!(remotes.next(), Next::Go(&target(0), address(1)));
+    }
+
+    #[test]
+    fn the_address_in_use_stays_when_it_is_still_an_answer() {
+        let mut remotes = two();
+        remotes.resolved(vec![address(1), address(2)]);
+        remotes.advance(Advance::Address);
+        remotes.distrust_addresses();
+        remotes.resolved(vec![address(3), address(2), address(1)]);
+        assert_eq!(remotes.next(), Next::Go(&target(0), address(2)));
+    }
+
+    #[test]
+    fn the_same_address_is_kept_when_the_server_says_so() {
+        let mut remotes = two();
+        remotes.resolved(vec![address(1), address(2)]);
+        assert_eq!(remotes.advance(Advance::No), Moved::Stayed);
+        assert_eq!(remotes.next(), Next::Go(&target(0), address(1)));
+    }
+
+    #[test]
+    fn shuffling_keeps_every_remote() {
+        let mut remotes = Remotes::new((0..5).map(target).collect()).expect("five targets");
+        remotes.shuffle(|below| below / 2);
+        let mut indices: Vec<usize> = remotes.entries.iter().map(|e| e.target.index).collect();
+        assert_ne!(indices, [0, 1, 2, 3, 4]);
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 1, 2, 3, 4]);
+    }
+}
