@@ -1,1 +1,496 @@
 //! The queue of questions to the user.
+
+use thiserror::Error;
+
+use super::status::printable;
+use crate::engine::error::DynamicChallenge;
+use crate::engine::secret::SecretText;
+
+/// The one type of question that front-ends answer (`CREDENTIALS`).
+pub const CREDENTIALS: u32 = 1;
+
+/// What a question is about; the number travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum InputGroup {
+    /// User name and password.
+    UserPassword = 1,
+    /// User name and password for an HTTP proxy.
+    HttpProxy = 2,
+    /// The passphrase of the private key.
+    Passphrase = 3,
+    /// The challenge that the profile names.
+    StaticChallenge = 4,
+    /// The challenge of a server that refused the login.
+    DynamicChallenge = 5,
+    /// A question asked while the login is pending.
+    AuthPending = 6,
+    /// A web page to open. Has no slot: it is announced only.
+    OpenUrl = 9,
+}
+
+/// Whether an answer may be seen while it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// It is not shown.
+    Hidden,
+    /// It is shown.
+    Shown,
+}
+
+impl Visibility {
+    /// Shown if the server or the profile allows an echo.
+    #[must_use]
+    pub const fn from_echo(echo: bool) -> Self {
+        if echo { Self::Shown } else { Self::Hidden }
+    }
+}
+
+/// One question, as the front-end fetches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What it is about.
+    pub group: InputGroup,
+    /// Its number within the group, from 0 and never used again.
+    pub slot_id: u32,
+    /// Its name: what the answer is looked up by.
+    pub name: &'static str,
+    /// The prompt, printable.
+    pub description: String,
+    /// Whether the answer may be seen.
+    pub visibility: Visibility,
+}
+
+/// What the user must be told of: the D-Bus signal `AttentionRequired`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// What it is about. The type is always [`CREDENTIALS`].
+    pub group: InputGroup,
+    /// The words for the user.
+    pub message: String,
+}
+
+impl Attention {
+    /// Something to tell the user. The message is made printable.
+    #[must_use]
+    pub fn new(group: InputGroup, message: &str) -> Self {
+        Self {
+            group,
+            message: printable(message),
+        }
+    }
+
+    /// As it travels.
+    #[must_use]
+    pub fn to_tuple(&self) -> (u32, u32, String) {
+        (CREDENTIALS, self.group as u32, self.message.clone())
+    }
+}
+
+/// Why a question could not be fetched or answered. The texts are parsed by callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InputError {
+    /// Fetched, but answered already.
+    #[error("net.openvpn.v3.already-provided: the input of slot {0} was already provided")]
+    AlreadyAnswered(u32),
+    /// Fetched, but never asked.
+    #[error("net.openvpn.v3.element-not-found: no input of this type, group and id was asked for")]
+    NotFound,
+    /// An empty answer; the question stays open.
+    #[error("No value provided for RequiresSlot ID {0}")]
+    Empty(u32),
+    /// Answered, but nothing of this group is open.
+    #[error("net.openvpn.v3.error.input-not-required: no input of this type and group is required")]
+    NotRequired,
+    /// Answered a second time.
+    #[error(
+        "net.openvpn.v3.error.input-already-provided: the input of slot {0} was already provided"
+    )]
+    AnsweredTwice(u32),
+    /// Answered, but never asked.
+    #[error("net.openvpn.v3.invalid-input: no input with the id {0} was asked for")]
+    Unknown(u32),
+}
+
+/// Questions in the order in which they came up, with their answers. They stay for the life of the session.
+#[derive(Debug, Default)]
+pub struct UserInputQueue {
+    slots: Vec<Slot>,
+}
+
+impl UserInputQueue {
+    /// Asks for one thing; the answer is the number within the group.
+    pub fn ask(
+        &mut self,
+        group: InputGroup,
+        name: &'static str,
+        description: &str,
+        visibility: Visibility,
+    ) -> u32 {
+        let taken = self.slots.iter().filter(|s| s.question.group == group);
+        let slot_id = u32::try_from(taken.count()).unwrap_or(u32::MAX);
+        self.slots.push(Slot {
+            question: Question {
+                group,
+                slot_id,
+                name,
+                description: printable(description),
+                visibility,
+            },
+            answer: Answer::Open,
+        });
+        slot_id
+    }
+
+    /// Asks for user name and password, and for the answer to the profile's challenge if it has one. Does nothing
+    /// while they are being asked for.
+    pub fn ask_credentials(&mut self, challenge: Option<(&str, Visibility)>) {
+        if self.is_asked(InputGroup::UserPassword) {
+            return;
+        }
+        let group = InputGroup::UserPassword;
+        self.ask(group, USERNAME, "Auth User name", Visibility::Shown);
+        self.ask(group, PASSWORD, "Auth Password", Visibility::Hidden);
+        if let Some((text, visibility)) = challenge {
+            self.ask(
+                InputGroup::StaticChallenge,
+                STATIC_CHALLENGE,
+                text,
+                visibility,
+            );
+        }
+    }
+
+    /// Asks for the passphrase of the private key.
+    pub fn ask_passphrase(&mut self) {
+        self.ask(
+            InputGroup::Passphrase,
+            PASSPHRASE,
+            "Private key passphrase",
+            Visibility::Hidden,
+        );
+    }
+
+    /// Asks for the proxy's credentials.
+    pub fn ask_proxy_credentials(&mut self) {
+        let group = InputGroup::HttpProxy;
+        self.ask(
+            group,
+            PROXY_USERNAME,
+            "HTTP proxy username",
+            Visibility::Shown,
+        );
+        self.ask(
+            group,
+            PROXY_PASSWORD,
+            "HTTP proxy password",
+            Visibility::Hidden,
+        );
+    }
+
+    /// Asks the question of a server that refused the login; its handle is stored as an answer, so that nobody is
+    /// prompted for it.
+    pub fn ask_dynamic_challenge(&mut self, challenge: &DynamicChallenge) {
+        let group = InputGroup::DynamicChallenge;
+        let visibility = Visibility::from_echo(challenge.echo);
+        self.ask(group, DYNAMIC_CHALLENGE, &challenge.text, visibility);
+        self.ask(group, DYNAMIC_CHALLENGE_COOKIE, "", Visibility::Hidden);
+        if let Some(cookie) = self.slots.last_mut() {
+            cookie.answer = Answer::Given(SecretText::from(challenge.state_id.as_str()));
+        }
+    }
+
+    /// Asks a question while the login is pending. The answer comes out of [`UserInputQueue::provide`].
+    pub fn ask_pending(&mut self, text: &str, visibility: Visibility) {
+        self.ask(InputGroup::AuthPending, AUTH_PENDING, text, visibility);
+    }
+
+    /// Takes back the open questions of a group that nobody needs an answer to any longer.
+    pub fn withdraw(&mut self, group: InputGroup) {
+        for slot in &mut self.slots {
+            if slot.question.group == group && slot.is_open() {
+                slot.answer = Answer::Withdrawn;
+            }
+        }
+    }
+
+    /// The pairs of type and group with an open question, in the order of appearance.
+    #[must_use]
+    pub fn type_groups(&self) -> Vec<(u32, u32)> {
+        let mut pairs = Vec::new();
+        for slot in self.slots.iter().filter(|s| s.is_open()) {
+            let pair = (CREDENTIALS, slot.question.group as u32);
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        pairs
+    }
+
+    /// The numbers of the open questions of a type and group.
+    #[must_use]
+    pub fn check(&self, kind: u32, group: u32) -> Vec<u32> {
+        self.of_group(kind, group)
+            .filter(|s| s.is_open())
+            .map(|s| s.question.slot_id)
+            .collect()
+    }
+
+    /// One open question.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::AlreadyAnswered`] and [`InputError::NotFound`].
+    pub fn fetch(&self, kind: u32, group: u32, slot_id: u32) -> Result<&Question, InputError> {
+        let slot = self
+            .of_group(kind, group)
+            .find(|s| s.question.slot_id == slot_id)
+            .ok_or(InputError::NotFound)?;
+        if slot.is_open() {
+            Ok(&slot.question)
+        } else {
+            Err(InputError::AlreadyAnswered(slot_id))
+        }
+    }
+
+    /// Takes the answer to a question; control characters are taken out of it. What comes back is the question that was
+    /// answered, for those that are acted upon at once.
+    ///
+    /// # Errors
+    ///
+    /// In this order: [`InputError::Empty`], [`InputError::NotRequired`], [`InputError::AnsweredTwice`],
+    /// [`InputError::Unknown`].
+    pub fn provide(
+        &mut self,
+        kind: u32,
+        group: u32,
+        slot_id: u32,
+        value: &SecretText,
+    ) -> Result<&Question, InputError> {
+        if value.is_empty() {
+            return Err(InputError::Empty(slot_id));
+        }
+        if !self.of_group(kind, group).any(Slot::is_open) {
+            return Err(InputError::NotRequired);
+        }
+        let slot = self
+            .slots
+            .iter_mut()
+            .filter(|s| kind == CREDENTIALS && s.question.group as u32 == group)
+            .find(|s| s.question.slot_id == slot_id)
+            .ok_or(InputError::Unknown(slot_id))?;
+        if !slot.is_open() {
+            return Err(InputError::AnsweredTwice(slot_id));
+        }
+        slot.answer = Answer::Given(without_control_characters(value));
+        Ok(&slot.question)
+    }
+
+    /// Whether no question is open. True for an empty queue.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.slots.iter().any(Slot::is_open)
+    }
+
+    /// The open questions, in order.
+    pub fn open_questions(&self) -> impl Iterator<Item = &Question> {
+        self.slots
+            .iter()
+            .filter(|s| s.is_open())
+            .map(|s| &s.question)
+    }
+
+    /// Whether a question of this group is open or answered.
+    #[must_use]
+    pub fn is_asked(&self, group: InputGroup) -> bool {
+        self.slots
+            .iter()
+            .any(|s| s.question.group == group && !matches!(s.answer, Answer::Withdrawn))
+    }
+
+    /// The answer to the newest question of this name.
+    #[must_use]
+    pub fn answer(&self, name: &str) -> Option<&SecretText> {
+        let slot = self.slots.iter().rev().find(|s| s.question.name == name)?;
+        match &slot.answer {
+            Answer::Given(value) => Some(value),
+            Answer::Open | Answer::Withdrawn => None,
+        }
+    }
+
+    fn of_group(&self, kind: u32, group: u32) -> impl Iterator<Item = &Slot> {
+        self.slots
+            .iter()
+            .filter(move |s| kind == CREDENTIALS && s.question.group as u32 == group)
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    question: Question,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Given(SecretText),
+    Open,
+    Withdrawn,
+}
+
+impl Slot {
+    const fn is_open(&self) -> bool {
+        matches!(self.answer, Answer::Open)
+    }
+}
+
+fn without_control_characters(value: &SecretText) -> SecretText {
+    let mut kept = String::with_capacity(value.expose().len());
+    kept.extend(value.expose().chars().filter(|c| *c >= ' '));
+    SecretText::new(kept)
+}
+
+/// Name of the slot for the user name.
+pub const USERNAME: &str = "username";
+/// Name of the slot for the password.
+pub const PASSWORD: &str = "password";
+/// Name of the slot for the answer to the profile's challenge.
+pub const STATIC_CHALLENGE: &str = "static_challenge";
+/// Name of the slot for the private key's passphrase.
+pub const PASSPHRASE: &str = "pk_passphrase";
+/// Name of the slot for the answer to a dynamic challenge.
+pub const DYNAMIC_CHALLENGE: &str = "dynamic_challenge";
+/// Name of the slot for the server's handle of a dynamic challenge.
+pub const DYNAMIC_CHALLENGE_COOKIE: &str = "dynamic_challenge_cookie";
+/// Name of the slot for the proxy's user name.
+pub const PROXY_USERNAME: &str = "http_proxy_user";
+/// Name of the slot for the proxy's password.
+pub const PROXY_PASSWORD: &str = "http_proxy_pass";
+/// Name of the slot for a question asked while the login is pending.
+pub const AUTH_PENDING: &str = "auth_pending";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER_PASSWORD: u32 = InputGroup::UserPassword as u32;
+
+    fn asked() -> UserInputQueue {
+        let mut queue = UserInputQueue::default();
+        queue.ask_credentials(Some(("PIN?", Visibility::Shown)));
+        queue
+    }
+
+    #[test]
+    fn questions_are_numbered_within_their_group() {
+        let queue = asked();
+        assert_eq!(queue.type_groups(), [(1, 1), (1, 4)]);
+        assert_eq!(queue.check(1, 1), [0, 1]);
+        assert_eq!(queue.check(1, 4), [0]);
+        let password = queue.fetch(1, 1, 1).unwrap();
+        assert_eq!(password.name, "password");
+        assert_eq!(password.visibility, Visibility::Hidden);
+    }
+
+    #[test]
+    fn an_unknown_pair_has_no_questions_and_is_no_error() {
+        assert!(asked().check(1, 7).is_empty());
+        assert!(asked().check(2, 1).is_empty());
+        assert_eq!(asked().fetch(2, 1, 0), Err(InputError::NotFound));
+    }
+
+    #[test]
+    fn errors_come_in_the_documented_order() {
+        let mut queue = asked();
+        let some = SecretText::from("x");
+        let none = SecretText::from("");
+        let empty = queue.provide(1, 99, 3, &none).unwrap_err();
+        assert!(empty.to_string().contains("No value provided for"));
+        assert_eq!(queue.provide(1, 99, 3, &some), Err(InputError::NotRequired));
+        assert!(queue.provide(1, USER_PASSWORD, 0, &some).is_ok());
+        assert_eq!(
+            queue.provide(1, USER_PASSWORD, 0, &some),
+            Err(InputError::AnsweredTwice(0))
+        );
+        assert_eq!(
+            queue.provide(1, USER_PASSWORD, 9, &some),
+            Err(InputError::Unknown(9))
+        );
+        assert!(queue.provide(1, USER_PASSWORD, 1, &some).is_ok());
+        assert_eq!(
+            queue.provide(1, USER_PASSWORD, 1, &some),
+            Err(InputError::NotRequired)
+        );
+        assert_eq!(
+            queue.fetch(1, USER_PASSWORD, 1),
+            Err(InputError::AlreadyAnswered(1))
+        );
+    }
+
+    #[test]
+    fn an_empty_answer_leaves_the_question_open() {
+        let mut queue = UserInputQueue::default();
+        queue.ask_passphrase();
+        assert!(queue.provide(1, 3, 0, &SecretText::from("")).is_err());
+        assert!(!queue.is_complete());
+        assert!(queue.provide(1, 3, 0, &SecretText::from("p")).is_ok());
+        assert!(queue.is_complete());
+    }
+
+    #[test]
+    fn an_empty_queue_is_complete() {
+        assert!(UserInputQueue::default().is_complete());
+    }
+
+    #[test]
+    fn answers_lose_control_characters_and_keep_the_rest() {
+        let mut queue = UserInputQueue::default();
+        queue.ask_passphrase();
+        let value = SecretText::from("gr\u{fc}n\r\n\t\u{1f511}");
+        assert!(queue.provide(1, 3, 0, &value).is_ok());
+        assert_eq!(
+            queue.answer(PASSPHRASE).unwrap().expose(),
+            "gr\u{fc}n\u{1f511}"
+        );
+    }
+
+    #[test]
+    fn the_newest_challenge_counts_and_its_cookie_is_never_asked_for() {
+        let mut queue = UserInputQueue::default();
+        let challenge = |state_id: &str| DynamicChallenge {
+            echo: true,
+            response_required: true,
+            state_id: state_id.to_owned(),
+            username: "u".to_owned(),
+            text: "code?".to_owned(),
+        };
+        queue.ask_dynamic_challenge(&challenge("first"));
+        assert_eq!(queue.check(1, 5), [0]);
+        assert!(queue.provide(1, 5, 0, &SecretText::from("1")).is_ok());
+        queue.ask_dynamic_challenge(&challenge("second"));
+        assert_eq!(queue.check(1, 5), [2]);
+        assert_eq!(queue.answer(DYNAMIC_CHALLENGE), None);
+        assert_eq!(
+            queue.answer(DYNAMIC_CHALLENGE_COOKIE).unwrap().expose(),
+            "second"
+        );
+    }
+
+    #[test]
+    fn a_withdrawn_question_holds_nobody_up() {
+        let mut queue = UserInputQueue::default();
+        queue.ask_pending("code?", Visibility::Shown);
+        queue.withdraw(InputGroup::AuthPending);
+        assert!(queue.is_complete());
+        assert!(queue.type_groups().is_empty());
+        queue.ask_pending("code?", Visibility::Shown);
+        assert_eq!(queue.check(1, 6), [1], "numbers are never used again");
+    }
+
+    #[test]
+    fn credentials_are_asked_for_once() {
+        let mut queue = asked();
+        queue.ask_credentials(None);
+        assert_eq!(queue.check(1, 1), [0, 1]);
+    }
+}
