@@ -1,1 +1,369 @@
 //! Control strings: `PUSH_REPLY`, `AUTH_FAILED`, `INFO_PRE`, `EXIT` and the rest.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+use crate::engine::error::Advance;
+use crate::engine::secret::{SecretBytes, SecretText};
+
+/// What the server can say once keys are exchanged.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message {
+    /// `ACC,…`: a fragment of the app control channel; what follows the comma.
+    AppControl(String),
+    /// `AUTH_FAILED[,reason]`.
+    AuthFailed {
+        /// What follows the comma; empty if there is none.
+        reason: String,
+    },
+    /// `AUTH_PENDING[,timeout N]`.
+    AuthPending {
+        /// How long the server allows, in seconds, if it says so.
+        timeout_seconds: Option<u32>,
+    },
+    /// `EXIT`.
+    Exit,
+    /// `HALT[,[flags]text]`.
+    Halt {
+        /// The text for the user.
+        reason: String,
+    },
+    /// `INFO,…` or `INFO_PRE,…`.
+    Info(Notice),
+    /// `PUSH_REPLY[,options]`: what follows the comma. It may hold a session token.
+    PushReply(SecretText),
+    /// `PUSH_UPDATE,items`: what follows the comma.
+    PushUpdate(SecretText),
+    /// `RESTART[,[flags]text]`.
+    Restart {
+        /// The text for the user.
+        reason: String,
+        /// Credentials and token stay valid (`P`).
+        keep_credentials: bool,
+        /// The next remote is to be taken (`N`), or the same one.
+        advance: Advance,
+    },
+    /// Anything else.
+    Unknown,
+}
+
+/// What `INFO` and `INFO_PRE` carry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// `ACC:`: which app control protocols the server speaks; the arguments of `custom-control`.
+    AppControl(String),
+    /// `CR_TEXT:flags:text`: a question to be answered by `CR_RESPONSE`.
+    Challenge {
+        /// Whether the answer may be shown while it is typed (`E`).
+        echo: bool,
+        /// Whether an answer is needed (`R`).
+        response_required: bool,
+        /// The question.
+        text: String,
+    },
+    /// `WEB_AUTH:flags:url` or `OPEN_URL:url`.
+    OpenUrl(String),
+    /// Words for the user.
+    Text(String),
+}
+
+impl Message {
+    /// Sorts one command, as [`Inbox::next`] gives it. Unknown commands are a variant, not an error.
+    #[must_use]
+    pub fn parse(command: &str) -> Self {
+        let (word, rest) = command.split_once(',').unwrap_or((command, ""));
+        match word {
+            "ACC" => Self::AppControl(rest.to_owned()),
+            "AUTH_FAILED" => Self::AuthFailed {
+                reason: rest.trim_end().to_owned(),
+            },
+            "AUTH_PENDING" => Self::AuthPending {
+                timeout_seconds: pending_timeout(rest),
+            },
+            "EXIT" => Self::Exit,
+            "HALT" => Self::Halt {
+                reason: split_flags(rest).1.to_owned(),
+            },
+            "INFO" | "INFO_PRE" => Self::Info(Notice::parse(rest)),
+            "PUSH_REPLY" => Self::PushReply(SecretText::from(rest)),
+            "PUSH_UPDATE" if command.len() > word.len() => {
+                Self::PushUpdate(SecretText::from(rest))
+            }
+            "RESTART" => restart(rest),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl Notice {
+    /// Sorts what follows `INFO,` or `INFO_PRE,`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        if let Some(arguments) = text.strip_prefix("ACC:") {
+            return Self::AppControl(arguments.to_owned());
+        }
+        if let Some(url) = text.strip_prefix("OPEN_URL:") {
+            return Self::OpenUrl(url.to_owned());
+        }
+        if let Some((_flags, url)) = text.strip_prefix("WEB_AUTH:").and_then(|rest| rest.split_once(':')) {
+            return Self::OpenUrl(url.to_owned());
+        }
+        if let Some((flags, question)) = text.strip_prefix("CR_TEXT:").and_then(|rest| rest.split_once(':')) {
+            let has = |flag| flags.split(',').any(|one| one.trim() == flag);
+            return Self::Challenge {
+                echo: has("E"),
+                response_required: has("R"),
+                text: question.to_owned(),
+            };
+        }
+        Self::Text(text.to_owned())
+    }
+}
+
+fn restart(rest: &str) -> Message {
+    let (flags, reason) = split_flags(rest);
+    Message::Restart {
+        reason: reason.to_owned(),
+        keep_credentials: flags.contains('P'),
+        advance: if flags.contains('N') {
+            Advance::Remote
+        } else {
+            Advance::No
+        },
+    }
+}
+
+/// `[flags]text` or `[flags]:text` to flags and text.
+fn split_flags(text: &str) -> (&str, &str) {
+    let Some((flags, rest)) = text.strip_prefix('[').and_then(|inner| inner.split_once(']')) else {
+        return ("", text);
+    };
+    (flags, rest.strip_prefix(':').unwrap_or(rest))
+}
+
+fn pending_timeout(keywords: &str) -> Option<u32> {
+    keywords
+        .split(',')
+        .filter_map(|keyword| keyword.trim().strip_prefix("timeout "))
+        .find_map(|value| value.trim().parse().ok())
+}
+
+/// Joins the plaintext of TLS into commands that end with a NUL, across records.
+#[derive(Default)]
+pub struct Inbox {
+    pending: Vec<u8>,
+    skipping: bool,
+}
+
+/// A command that cannot be one: control characters inside, or too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadCommand;
+
+impl Inbox {
+    /// Takes plaintext in the order in which TLS gives it.
+    pub fn push(&mut self, mut plaintext: &[u8]) {
+        if self.skipping {
+            let Some(end) = plaintext.iter().position(|byte| *byte == 0) else {
+                return;
+            };
+            self.skipping = false;
+            plaintext = plaintext.get(end..).unwrap_or_default();
+        }
+        self.pending.extend_from_slice(plaintext);
+    }
+
+    /// The next whole command; empty ones are passed over. `None`: nothing whole is there.
+    ///
+    /// # Errors
+    ///
+    /// [`BadCommand`] if it is not text or has no end in sight; it is gone then, and the next call goes on behind it.
+    pub fn next(&mut self) -> Option<Result<String, BadCommand>> {
+        loop {
+            let Some(end) = self.pending.iter().position(|byte| *byte == 0) else {
+                return self.refuse_endless();
+            };
+            let command = SecretBytes::new(self.pending.drain(..=end).collect());
+            match tidy(command.expose()) {
+                Ok("") => {}
+                Ok(text) => return Some(Ok(text.to_owned())),
+                Err(bad) => return Some(Err(bad)),
+            }
+        }
+    }
+
+    fn refuse_endless(&mut self) -> Option<Result<String, BadCommand>> {
+        if self.pending.len() <= LONGEST_COMMAND {
+            return None;
+        }
+        self.pending.zeroize();
+        self.skipping = true;
+        Some(Err(BadCommand))
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inbox({} bytes)", self.pending.len())
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.pending.zeroize();
+    }
+}
+
+/// Strips the NUL and trailing line ends; refuses control characters within.
+fn tidy(command: &[u8]) -> Result<&str, BadCommand> {
+    let text = std::str::from_utf8(command).map_err(|_| BadCommand)?;
+    let text = text.trim_end_matches(['\0', '\r', '\n']);
+    if text.chars().any(|c| c.is_ascii_control()) {
+        return Err(BadCommand);
+    }
+    Ok(text)
+}
+
+/// A command as it goes into one TLS record: text and NUL.
+#[must_use]
+pub fn encode(command: &str) -> SecretBytes {
+    let mut bytes = Vec::with_capacity(command.len() + 1);
+    bytes.extend_from_slice(command.as_bytes());
+    bytes.push(0);
+    SecretBytes::new(bytes)
+}
+
+/// What we let a server send without a NUL.
+const LONGEST_COMMAND: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn drain(inbox: &mut Inbox) -> Vec<Result<String, BadCommand>> {
+        std::iter::from_fn(|| inbox.next()).collect()
+    }
+
+    fn text(command: &str) -> Result<String, BadCommand> {
+        Ok(command.to_owned())
+    }
+
+    #[test]
+    fn commands_are_cut_at_nul_and_bad_ones_fall_alone() {
+        let mut inbox = Inbox::default();
+        inbox.push(b"valid control message\r\n\0\0Invalid\r\none\0valid one again\0");
+        assert_eq!(
+            drain(&mut inbox),
+            [text("valid control message"), Err(BadCommand), text("valid one again")]
+        );
+    }
+
+    #[test]
+    fn a_command_may_span_records() {
+        let mut inbox = Inbox::default();
+        inbox.push(b"PUSH_RE");
+        assert_eq!(inbox.next(), None);
+        inbox.push(b"PLY,ping 1\0EX");
+        assert_eq!(drain(&mut inbox), [text("PUSH_REPLY,ping 1")]);
+        inbox.push(b"IT\0");
+        assert_eq!(drain(&mut inbox), [text("EXIT")]);
+    }
+
+    #[test]
+    fn a_command_without_end_is_dropped_and_the_next_one_is_found() {
+        let mut inbox = Inbox::default();
+        for _ in 0..70 {
+            inbox.push(&[b'A'; 1024]);
+            let _ = inbox.next();
+            assert!(inbox.pending.len() <= LONGEST_COMMAND + 1024);
+        }
+        inbox.push(b"tail\0EXIT\0");
+        assert_eq!(drain(&mut inbox), [text("EXIT")]);
+    }
+
+    #[test]
+    fn a_bare_push_reply_is_an_empty_one() {
+        assert_eq!(Message::parse("PUSH_REPLY"), Message::PushReply(SecretText::from("")));
+        assert_eq!(
+            Message::parse("PUSH_REPLY,a,b"),
+            Message::PushReply(SecretText::from("a,b"))
+        );
+    }
+
+    #[test]
+    fn restart_reads_its_flags() {
+        let restart = |reason: &str, keep_credentials, advance| Message::Restart {
+            reason: reason.to_owned(),
+            keep_credentials,
+            advance,
+        };
+        assert_eq!(Message::parse("RESTART"), restart("", false, Advance::No));
+        assert_eq!(Message::parse("RESTART,[N]"), restart("", false, Advance::Remote));
+        assert_eq!(Message::parse("RESTART,[P]:later"), restart("later", true, Advance::No));
+        assert_eq!(Message::parse("RESTART,[PN]x"), restart("x", true, Advance::Remote));
+        assert_eq!(Message::parse("RESTART,plain"), restart("plain", false, Advance::No));
+    }
+
+    #[test]
+    fn pending_and_notices_are_read() {
+        assert_eq!(
+            Message::parse("AUTH_PENDING,timeout 180"),
+            Message::AuthPending { timeout_seconds: Some(180) }
+        );
+        assert_eq!(
+            Message::parse("AUTH_PENDING"),
+            Message::AuthPending { timeout_seconds: None }
+        );
+        assert_eq!(
+            Message::parse("INFO_PRE,WEB_AUTH:external,hidden:https://a.example/x:y"),
+            Message::Info(Notice::OpenUrl("https://a.example/x:y".to_owned()))
+        );
+        assert_eq!(
+            Message::parse("INFO_PRE,CR_TEXT:R,E:Code: now"),
+            Message::Info(Notice::Challenge {
+                echo: true,
+                response_required: true,
+                text: "Code: now".to_owned()
+            })
+        );
+        assert_eq!(
+            Message::parse("INFO,hello"),
+            Message::Info(Notice::Text("hello".to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_unknown() {
+        for command in ["PUSH_UPDATEx", "PUSH_UPDATE", "exit", "", "EXITS"] {
+            assert_eq!(Message::parse(command), Message::Unknown, "{command}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_the_stream_anywhere_gives_the_same_commands(
+            stream in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>(), 32..127_u8], 0..300),
+            cut in 0..300_usize,
+        ) {
+            let mut whole = Inbox::default();
+            whole.push(&stream);
+            let expected = drain(&mut whole);
+            let mut parts = Inbox::default();
+            let (head, tail) = stream.split_at(cut.min(stream.len()));
+            parts.push(head);
+            let mut found = drain(&mut parts);
+            parts.push(tail);
+            found.extend(drain(&mut parts));
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn no_command_makes_the_parser_panic(command in ".*") {
+            let _ = Message::parse(&command);
+            for word in ["RESTART,[", "INFO_PRE,CR_TEXT:", "INFO_PRE,WEB_AUTH:", "AUTH_PENDING,timeout "] {
+                let _ = Message::parse(&format!("{word}{command}"));
+            }
+        }
+    }
+}
