@@ -132,7 +132,14 @@ pub fn decode_server(plaintext: &[u8]) -> Result<Option<(ServerMessage, usize)>,
     }
     let used = plaintext.len() - cursor.rest.len();
     let source = ServerSource { random1, random2 };
-    Ok(Some((ServerMessage { source, options, peer_info }, used)))
+    Ok(Some((
+        ServerMessage {
+            source,
+            options,
+            peer_info,
+        },
+        used,
+    )))
 }
 
 /// Reads a client's message from the front of `plaintext`; the answer has the bytes it took. `None`: more is needed.
@@ -159,7 +166,11 @@ pub fn decode_client(plaintext: &[u8]) -> Result<Option<(ClientMessage, usize)>,
     }
     let [options, username, password, peer_info] = strings;
     let used = plaintext.len() - cursor.rest.len();
-    let source = ClientSource { pre_master, random1, random2 };
+    let source = ClientSource {
+        pre_master,
+        random1,
+        random2,
+    };
     let texts = Texts {
         options: options.to_owned(),
         username: username.to_owned(),
@@ -210,7 +221,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next string without its NUL; `None`: not all of it is there, and nothing was taken.
-    fn string(&mut self, limit: usize, why: &'static str) -> Result<Option<&'a [u8]>, BadKeyMessage> {
+    fn string(
+        &mut self,
+        limit: usize,
+        why: &'static str,
+    ) -> Result<Option<&'a [u8]>, BadKeyMessage> {
         let Some((len, rest)) = self.rest.split_first_chunk::<2>() else {
             return Ok(None);
         };
@@ -239,7 +254,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn server_source() -> ServerSource {
-        ServerSource { random1: Secret::new([3; 32]), random2: Secret::new([4; 32]) }
+        ServerSource {
+            random1: Secret::new([3; 32]),
+            random2: Secret::new([4; 32]),
+        }
     }
 
     fn client_source() -> ClientSource {
@@ -252,7 +270,9 @@ mod tests {
 
     #[test]
     fn an_old_server_stops_after_the_options_and_its_next_message_is_left_alone() {
-        let mut bytes = encode_server(&server_source(), "V4,tls-server", None).expose().to_vec();
+        let mut bytes = encode_server(&server_source(), "V4,tls-server", None)
+            .expose()
+            .to_vec();
         let message_len = bytes.len();
         bytes.extend_from_slice(b"PUSH_REPLY\0");
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
@@ -264,7 +284,9 @@ mod tests {
 
     #[test]
     fn a_newer_server_sends_its_peer_info_too() {
-        let mut bytes = encode_server(&server_source(), "V4", Some("IV_VER=2.6\n")).expose().to_vec();
+        let mut bytes = encode_server(&server_source(), "V4", Some("IV_VER=2.6\n"))
+            .expose()
+            .to_vec();
         let message_len = bytes.len();
         bytes.extend_from_slice(b"AUTH_PENDING\0");
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
@@ -274,7 +296,9 @@ mod tests {
 
     #[test]
     fn an_empty_string_may_be_a_single_nul() {
-        let mut bytes = encode_server(&server_source(), "V4", None).expose().to_vec();
+        let mut bytes = encode_server(&server_source(), "V4", None)
+            .expose()
+            .to_vec();
         bytes.extend_from_slice(&[0, 1, 0, 0, 1, 0, 0, 3, b'a', b'b', 0]);
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
         assert_eq!(used, bytes.len());

@@ -69,7 +69,7 @@ pub enum Notice {
 }
 
 impl Message {
-    /// Sorts one command, as [`Inbox::next`] gives it. Unknown commands are a variant, not an error.
+    /// Sorts one command, as [`Inbox`] gives it. Unknown commands are a variant, not an error.
     #[must_use]
     pub fn parse(command: &str) -> Self {
         let (word, rest) = command.split_once(',').unwrap_or((command, ""));
@@ -87,9 +87,7 @@ impl Message {
             },
             "INFO" | "INFO_PRE" => Self::Info(Notice::parse(rest)),
             "PUSH_REPLY" => Self::PushReply(SecretText::from(rest)),
-            "PUSH_UPDATE" if command.len() > word.len() => {
-                Self::PushUpdate(SecretText::from(rest))
-            }
+            "PUSH_UPDATE" if command.len() > word.len() => Self::PushUpdate(SecretText::from(rest)),
             "RESTART" => restart(rest),
             _ => Self::Unknown,
         }
@@ -106,10 +104,16 @@ impl Notice {
         if let Some(url) = text.strip_prefix("OPEN_URL:") {
             return Self::OpenUrl(url.to_owned());
         }
-        if let Some((_flags, url)) = text.strip_prefix("WEB_AUTH:").and_then(|rest| rest.split_once(':')) {
+        if let Some((_flags, url)) = text
+            .strip_prefix("WEB_AUTH:")
+            .and_then(|rest| rest.split_once(':'))
+        {
             return Self::OpenUrl(url.to_owned());
         }
-        if let Some((flags, question)) = text.strip_prefix("CR_TEXT:").and_then(|rest| rest.split_once(':')) {
+        if let Some((flags, question)) = text
+            .strip_prefix("CR_TEXT:")
+            .and_then(|rest| rest.split_once(':'))
+        {
             let has = |flag| flags.split(',').any(|one| one.trim() == flag);
             return Self::Challenge {
                 echo: has("E"),
@@ -136,7 +140,10 @@ fn restart(rest: &str) -> Message {
 
 /// `[flags]text` or `[flags]:text` to flags and text.
 fn split_flags(text: &str) -> (&str, &str) {
-    let Some((flags, rest)) = text.strip_prefix('[').and_then(|inner| inner.split_once(']')) else {
+    let Some((flags, rest)) = text
+        .strip_prefix('[')
+        .and_then(|inner| inner.split_once(']'))
+    else {
         return ("", text);
     };
     (flags, rest.strip_prefix(':').unwrap_or(rest))
@@ -173,12 +180,22 @@ impl Inbox {
         self.pending.extend_from_slice(plaintext);
     }
 
-    /// The next whole command; empty ones are passed over. `None`: nothing whole is there.
-    ///
-    /// # Errors
-    ///
-    /// [`BadCommand`] if it is not text or has no end in sight; it is gone then, and the next call goes on behind it.
-    pub fn next(&mut self) -> Option<Result<String, BadCommand>> {
+    fn refuse_endless(&mut self) -> Option<Result<String, BadCommand>> {
+        if self.pending.len() <= LONGEST_COMMAND {
+            return None;
+        }
+        self.pending.zeroize();
+        self.skipping = true;
+        Some(Err(BadCommand))
+    }
+}
+
+impl Iterator for Inbox {
+    type Item = Result<String, BadCommand>;
+
+    /// The next whole command; empty ones are passed over. `None`: nothing whole is there. A bad command is gone, and
+    /// the next call goes on behind it.
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
             let Some(end) = self.pending.iter().position(|byte| *byte == 0) else {
                 return self.refuse_endless();
@@ -190,15 +207,6 @@ impl Inbox {
                 Err(bad) => return Some(Err(bad)),
             }
         }
-    }
-
-    fn refuse_endless(&mut self) -> Option<Result<String, BadCommand>> {
-        if self.pending.len() <= LONGEST_COMMAND {
-            return None;
-        }
-        self.pending.zeroize();
-        self.skipping = true;
-        Some(Err(BadCommand))
     }
 }
 
@@ -242,11 +250,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn drain(inbox: &mut Inbox) -> Vec<Result<String, BadCommand>> {
-        std::iter::from_fn(|| inbox.next()).collect()
-    }
-
-    fn text(command: &str) -> Result<String, BadCommand> {
-        Ok(command.to_owned())
+        inbox.collect()
     }
 
     #[test]
@@ -255,7 +259,11 @@ mod tests {
         inbox.push(b"valid control message\r\n\0\0Invalid\r\none\0valid one again\0");
         assert_eq!(
             drain(&mut inbox),
-            [text("valid control message"), Err(BadCommand), text("valid one again")]
+            [
+                Ok("valid control message".to_owned()),
+                Err(BadCommand),
+                Ok("valid one again".to_owned())
+            ]
         );
     }
 
@@ -265,9 +273,9 @@ mod tests {
         inbox.push(b"PUSH_RE");
         assert_eq!(inbox.next(), None);
         inbox.push(b"PLY,ping 1\0EX");
-        assert_eq!(drain(&mut inbox), [text("PUSH_REPLY,ping 1")]);
+        assert_eq!(drain(&mut inbox), [Ok("PUSH_REPLY,ping 1".to_owned())]);
         inbox.push(b"IT\0");
-        assert_eq!(drain(&mut inbox), [text("EXIT")]);
+        assert_eq!(drain(&mut inbox), [Ok("EXIT".to_owned())]);
     }
 
     #[test]
@@ -279,12 +287,15 @@ mod tests {
             assert!(inbox.pending.len() <= LONGEST_COMMAND + 1024);
         }
         inbox.push(b"tail\0EXIT\0");
-        assert_eq!(drain(&mut inbox), [text("EXIT")]);
+        assert_eq!(drain(&mut inbox), [Ok("EXIT".to_owned())]);
     }
 
     #[test]
     fn a_bare_push_reply_is_an_empty_one() {
-        assert_eq!(Message::parse("PUSH_REPLY"), Message::PushReply(SecretText::from("")));
+        assert_eq!(
+            Message::parse("PUSH_REPLY"),
+            Message::PushReply(SecretText::from(""))
+        );
         assert_eq!(
             Message::parse("PUSH_REPLY,a,b"),
             Message::PushReply(SecretText::from("a,b"))
@@ -299,21 +310,37 @@ mod tests {
             advance,
         };
         assert_eq!(Message::parse("RESTART"), restart("", false, Advance::No));
-        assert_eq!(Message::parse("RESTART,[N]"), restart("", false, Advance::Remote));
-        assert_eq!(Message::parse("RESTART,[P]:later"), restart("later", true, Advance::No));
-        assert_eq!(Message::parse("RESTART,[PN]x"), restart("x", true, Advance::Remote));
-        assert_eq!(Message::parse("RESTART,plain"), restart("plain", false, Advance::No));
+        assert_eq!(
+            Message::parse("RESTART,[N]"),
+            restart("", false, Advance::Remote)
+        );
+        assert_eq!(
+            Message::parse("RESTART,[P]:later"),
+            restart("later", true, Advance::No)
+        );
+        assert_eq!(
+            Message::parse("RESTART,[PN]x"),
+            restart("x", true, Advance::Remote)
+        );
+        assert_eq!(
+            Message::parse("RESTART,plain"),
+            restart("plain", false, Advance::No)
+        );
     }
 
     #[test]
     fn pending_and_notices_are_read() {
         assert_eq!(
             Message::parse("AUTH_PENDING,timeout 180"),
-            Message::AuthPending { timeout_seconds: Some(180) }
+            Message::AuthPending {
+                timeout_seconds: Some(180)
+            }
         );
         assert_eq!(
             Message::parse("AUTH_PENDING"),
-            Message::AuthPending { timeout_seconds: None }
+            Message::AuthPending {
+                timeout_seconds: None
+            }
         );
         assert_eq!(
             Message::parse("INFO_PRE,WEB_AUTH:external,hidden:https://a.example/x:y"),

@@ -1,5 +1,6 @@
 //! The control channel, bottom to top.
 
+pub mod app_control;
 pub mod auth;
 pub mod channel;
 pub mod handshake;

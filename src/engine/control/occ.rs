@@ -10,7 +10,10 @@ use crate::engine::crypto::static_key::KeyDirection;
 pub fn options_string(config: &ConnectionConfig) -> String {
     let tcp = config.endpoint.transport == Transport::Tcp;
     let lzo = has_framing_byte(config.data.framing);
-    let cipher = config.data.fallback.or_else(|| config.data.ciphers.first().copied());
+    let cipher = config
+        .data
+        .fallback
+        .or_else(|| config.data.ciphers.first().copied());
     let mtu = config.data.tun_mtu;
     let link_mtu = link_mtu(mtu, tcp, lzo, cipher, config.data.digest);
     let proto = if tcp { "TCPv4_CLIENT" } else { "UDPv4" };
