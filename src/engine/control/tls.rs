@@ -1,1 +1,0 @@
-//! Rustls as a machine of bytes; the exporter.
