@@ -5,3 +5,5 @@
 pub mod engine;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(test)]
+mod testing;

@@ -50,6 +50,15 @@ impl Cipher {
         }
     }
 
+    /// How much one key may protect: blocks of 16 bytes, rounded up per packet, and packets, taken together.
+    #[must_use]
+    pub const fn usage_limit(self) -> Option<u64> {
+        match self {
+            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => Some((1 << 36) - 1),
+            Self::Aes128Cbc | Self::Aes192Cbc | Self::Aes256Cbc | Self::ChaCha20Poly1305 => None,
+        }
+    }
+
     /// Whether the cipher authenticates by itself.
     #[must_use]
     pub const fn is_aead(self) -> bool {

@@ -1,6 +1,7 @@
 //! Keys and the few primitives OpenVPN needs, over *ring*.
 
 pub mod aead;
+pub mod cbc;
 pub mod cipher;
 pub mod client_key;
 pub mod ctr;
