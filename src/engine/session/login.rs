@@ -1,0 +1,357 @@
+//! What we log in with: credentials, the answers to challenges, the server's token.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::super::config::Credentials;
+use super::super::error::DynamicChallenge;
+use super::super::event::AuthToken;
+use super::super::secret::SecretText;
+
+/// What the profile says about logging in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginRules {
+    /// `auth-user-pass`: user name and password are needed.
+    pub password_needed: bool,
+    /// `static-challenge`.
+    pub static_challenge: Option<StaticChallenge>,
+    /// `auth-nocache`: the password is forgotten after use.
+    pub forget_password: bool,
+}
+
+/// `static-challenge`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticChallenge {
+    /// The question.
+    pub text: String,
+    /// Whether the answer may be shown while it is typed.
+    pub echo: bool,
+    /// How the answer travels.
+    pub format: ChallengeFormat,
+}
+
+/// How the answer to a static challenge travels in the password field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeFormat {
+    /// Appended to the password.
+    Concatenated,
+    /// `SCRV1:` with both in base64.
+    Scrv1,
+}
+
+/// Something that is missing before the next attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// The answer to the server's question.
+    DynamicAnswer,
+    /// User name or password.
+    Password,
+    /// The answer to the profile's challenge.
+    StaticAnswer,
+}
+
+/// What we log in with, as it is known.
+#[derive(Debug)]
+pub struct Login {
+    rules: LoginRules,
+    username: Option<String>,
+    password: Option<SecretText>,
+    static_answer: Option<SecretText>,
+    challenge: Option<Challenge>,
+    token: Option<Arc<AuthToken>>,
+}
+
+#[derive(Debug)]
+struct Challenge {
+    question: DynamicChallenge,
+    answer: Option<SecretText>,
+}
+
+impl Login {
+    /// Nothing is known yet but the rules.
+    #[must_use]
+    pub const fn new(rules: LoginRules) -> Self {
+        Self {
+            rules,
+            username: None,
+            password: None,
+            static_answer: None,
+            challenge: None,
+            token: None,
+        }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &LoginRules {
+        &self.rules
+    }
+
+    /// Takes the user name, of the profile or of the user.
+    pub fn set_username(&mut self, username: &str) {
+        self.username = Some(username.to_owned());
+    }
+
+    /// The user name, if it is known.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    /// Takes the password, of the profile or of the user.
+    pub fn set_password(&mut self, password: SecretText) {
+        self.password = Some(password);
+    }
+
+    /// Takes the answer to the profile's challenge.
+    pub fn set_static_answer(&mut self, answer: SecretText) {
+        self.static_answer = Some(answer);
+    }
+
+    /// Takes the server's question; a token is worth nothing any more.
+    pub fn challenged(&mut self, question: DynamicChallenge) {
+        self.token = None;
+        let answer = (!question.response_required).then(|| SecretText::from(""));
+        self.challenge = Some(Challenge { question, answer });
+    }
+
+    /// Takes the answer to the server's question.
+    pub fn set_dynamic_answer(&mut self, answer: SecretText) {
+        if let Some(challenge) = &mut self.challenge {
+            challenge.answer = Some(answer);
+        }
+    }
+
+    /// Takes the token that replaces the password from here on.
+    pub fn token_received(&mut self, token: AuthToken) {
+        self.token = Some(Arc::new(token));
+        self.static_answer = None;
+    }
+
+    /// The token for the next attempt.
+    #[must_use]
+    pub fn token(&self) -> Option<Arc<AuthToken>> {
+        if self.challenge.is_some() {
+            return None;
+        }
+        self.token.clone()
+    }
+
+    /// The server has what we log in with; answers are good for one use. `connected`: and it let us in.
+    pub fn used(&mut self, connected: bool) {
+        self.static_answer = None;
+        if connected {
+            self.challenge = None;
+            if self.rules.forget_password {
+                self.password = None;
+            }
+        }
+    }
+
+    /// Forgets the token. The answer is whether there was one.
+    pub fn drop_token(&mut self) -> bool {
+        self.token.take().is_some()
+    }
+
+    /// Forgets all that the user said, for the next attempt to ask again.
+    pub fn purge(&mut self) {
+        self.token = None;
+        self.password = None;
+        self.static_answer = None;
+        self.challenge = None;
+    }
+
+    /// Forgets a challenge that the server has judged.
+    pub fn drop_challenge(&mut self) {
+        self.challenge = None;
+    }
+
+    /// What must be asked before the next attempt.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        if let Some(challenge) = &self.challenge {
+            return match challenge.answer {
+                Some(_) => Vec::new(),
+                None => vec![Missing::DynamicAnswer],
+            };
+        }
+        let mut missing = Vec::new();
+        if !self.rules.password_needed || self.token.is_some() {
+            return missing;
+        }
+        if self.username.is_none() || self.password.is_none() {
+            missing.push(Missing::Password);
+        }
+        if self.rules.static_challenge.is_some() && self.static_answer.is_none() {
+            missing.push(Missing::StaticAnswer);
+        }
+        missing
+    }
+
+    /// The credentials as they travel in the next attempt.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Arc<Credentials>> {
+        if let Some(Challenge { question, answer }) = &self.challenge {
+            let answer = answer.as_ref().map_or("", SecretText::expose);
+            return Some(Arc::new(Credentials {
+                username: question.username.clone(),
+                password: SecretText::new(format!("CRV1::{}::{answer}", question.state_id)),
+            }));
+        }
+        if !self.rules.password_needed {
+            return None;
+        }
+        let username = self.username.clone()?;
+        let password = self.password.as_ref()?;
+        let password = match (&self.rules.static_challenge, &self.static_answer) {
+            (Some(challenge), answer) => combined(challenge.format, password, answer.as_ref()),
+            (None, _) => password.duplicate(),
+        };
+        Some(Arc::new(Credentials { username, password }))
+    }
+}
+
+fn combined(
+    format: ChallengeFormat,
+    password: &SecretText,
+    answer: Option<&SecretText>,
+) -> SecretText {
+    let answer = answer.map_or("", SecretText::expose);
+    SecretText::new(match format {
+        ChallengeFormat::Concatenated => format!("{}{answer}", password.expose()),
+        ChallengeFormat::Scrv1 => {
+            let password = Zeroizing::new(STANDARD.encode(password.expose()));
+            let answer = Zeroizing::new(STANDARD.encode(answer));
+            format!("SCRV1:{}:{}", *password, *answer)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(format: Option<ChallengeFormat>) -> LoginRules {
+        LoginRules {
+            password_needed: true,
+            static_challenge: format.map(|format| StaticChallenge {
+                text: "PIN".to_owned(),
+                echo: true,
+                format,
+            }),
+            forget_password: false,
+        }
+    }
+
+    fn with_password(rules: LoginRules) -> Login {
+        let mut login = Login::new(rules);
+        login.set_username("alice");
+        login.set_password(SecretText::from("secret"));
+        login
+    }
+
+    fn token() -> AuthToken {
+        AuthToken {
+            username: None,
+            token: SecretText::from("SESS_ID"),
+        }
+    }
+
+    fn question(response_required: bool) -> DynamicChallenge {
+        DynamicChallenge {
+            echo: true,
+            response_required,
+            state_id: "OeE".to_owned(),
+            username: "bob".to_owned(),
+            text: "?".to_owned(),
+        }
+    }
+
+    fn sent_password(login: &Login) -> String {
+        let credentials = login.credentials().expect("credentials are known");
+        credentials.password.expose().to_owned()
+    }
+
+    #[test]
+    fn nothing_is_asked_when_no_password_is_needed() {
+        let login = Login::new(LoginRules::default());
+        assert!(login.missing().is_empty());
+        assert!(login.credentials().is_none());
+    }
+
+    #[test]
+    fn password_and_challenge_are_asked_until_known() {
+        let mut login = Login::new(rules(Some(ChallengeFormat::Scrv1)));
+        assert_eq!(login.missing(), [Missing::Password, Missing::StaticAnswer]);
+        login.set_username("alice");
+        login.set_password(SecretText::from("secret"));
+        login.set_static_answer(SecretText::from("42"));
+        assert!(login.missing().is_empty());
+        assert_eq!(sent_password(&login), "SCRV1:c2VjcmV0:NDI=");
+    }
+
+    #[test]
+    fn an_answer_may_be_appended_to_the_password() {
+        let mut login = with_password(rules(Some(ChallengeFormat::Concatenated)));
+        login.set_static_answer(SecretText::from("42"));
+        assert_eq!(sent_password(&login), "secret42");
+    }
+
+    #[test]
+    fn a_static_answer_is_good_for_one_use() {
+        let mut login = with_password(rules(Some(ChallengeFormat::Scrv1)));
+        login.set_static_answer(SecretText::from("42"));
+        login.used(false);
+        assert_eq!(login.missing(), [Missing::StaticAnswer]);
+    }
+
+    #[test]
+    fn a_token_makes_questions_unnecessary_until_it_is_dropped() {
+        let mut login = with_password(rules(Some(ChallengeFormat::Scrv1)));
+        login.token_received(token());
+        login.used(true);
+        assert!(login.missing().is_empty());
+        assert!(login.token().is_some());
+        assert!(login.drop_token());
+        assert_eq!(login.missing(), [Missing::StaticAnswer]);
+    }
+
+    #[test]
+    fn a_dynamic_challenge_is_answered_in_the_password_field() {
+        let mut login = with_password(rules(None));
+        login.challenged(question(true));
+        assert_eq!(login.missing(), [Missing::DynamicAnswer]);
+        login.set_dynamic_answer(SecretText::from("8675309"));
+        assert!(login.missing().is_empty());
+        assert_eq!(sent_password(&login), "CRV1::OeE::8675309");
+        assert_eq!(
+            login.credentials().expect("credentials are known").username,
+            "bob"
+        );
+        login.used(true);
+        assert_eq!(sent_password(&login), "secret");
+    }
+
+    #[test]
+    fn a_challenge_without_answer_goes_back_empty() {
+        let mut login = with_password(rules(None));
+        login.challenged(question(false));
+        assert!(login.missing().is_empty());
+        assert_eq!(sent_password(&login), "CRV1::OeE::");
+    }
+
+    #[test]
+    fn auth_nocache_forgets_the_password_but_not_the_token() {
+        let mut login = with_password(LoginRules {
+            forget_password: true,
+            ..rules(None)
+        });
+        login.used(true);
+        assert_eq!(login.missing(), [Missing::Password]);
+        login.token_received(token());
+        assert!(login.missing().is_empty());
+    }
+}
