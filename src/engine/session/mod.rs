@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod command;
 pub mod effect;
+pub mod ended;
 pub mod login;
 pub mod machine;
 pub mod network;

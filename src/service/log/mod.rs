@@ -1,4 +1,112 @@
-//! Journald if it listens, else stderr; levels; targets.
+//! One subscriber, made in `main`: the journal if standard error leads there, else standard error; levels.
 
 pub mod bus_layer;
 pub mod message_id;
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
+
+/// A further receiver of what is logged.
+pub type ExtraLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Turns the log up and down while the program runs.
+#[derive(Debug, Clone)]
+pub struct LogControl {
+    filter: reload::Handle<Targets, Registry>,
+}
+
+impl LogControl {
+    /// Sets the level, 0 to 6; above is 6.
+    pub fn set_level(&self, level: u32) {
+        // It fails only when the subscriber is gone, and then nobody listens.
+        drop(self.filter.reload(targets(level)));
+    }
+}
+
+/// Makes the subscriber. To be called once, before anything is logged; a second call changes nothing.
+#[must_use]
+pub fn init(level: u32, extra: Option<ExtraLayer>) -> LogControl {
+    let (filter, handle) = reload::Layer::new(targets(level));
+    let output = match journal() {
+        Some(journal) => journal,
+        None => standard_error(),
+    };
+    let layers: Vec<ExtraLayer> = std::iter::once(output.with_filter(filter).boxed())
+        .chain(extra)
+        .collect();
+    drop(tracing_subscriber::registry().with(layers).try_init());
+    LogControl { filter: handle }
+}
+
+/// What each level of 0 to 6 lets through: fatal errors only, errors, warnings, what a user would tell a friend, what
+/// explains it, what explains our behaviour, all.
+fn targets(level: u32) -> Targets {
+    let (ours, others) = match level {
+        0 | 1 => (LevelFilter::ERROR, LevelFilter::OFF),
+        2 => (LevelFilter::WARN, LevelFilter::ERROR),
+        3 => (LevelFilter::INFO, LevelFilter::ERROR),
+        4 | 5 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::DEBUG),
+    };
+    let targets = Targets::new().with_default(others).with_target(OURS, ours);
+    if level == 4 {
+        // The wire's own story comes one level later.
+        return targets
+            .with_target("openvpn3_backend::engine::control", LevelFilter::INFO)
+            .with_target("openvpn3_backend::engine::data", LevelFilter::INFO);
+    }
+    targets
+}
+
+/// The journal, if standard error is connected to it.
+fn journal() -> Option<ExtraLayer> {
+    let stream = std::env::var("JOURNAL_STREAM").ok()?;
+    let stat = rustix::fs::fstat(std::io::stderr()).ok()?;
+    if stream != format!("{}:{}", stat.st_dev, stat.st_ino) {
+        return None;
+    }
+    let layer = tracing_journald::layer().ok()?;
+    Some(layer.with_field_prefix(None).boxed())
+}
+
+fn standard_error() -> ExtraLayer {
+    tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .boxed()
+}
+
+const OURS: &str = "openvpn3_backend";
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn each_level_lets_through_what_the_one_below_does() {
+        let order = [
+            Level::ERROR,
+            Level::WARN,
+            Level::INFO,
+            Level::DEBUG,
+            Level::TRACE,
+        ];
+        for level in 1..=6 {
+            for severity in order {
+                if targets(level - 1).would_enable(OURS, &severity) {
+                    assert!(targets(level).would_enable(OURS, &severity), "{level}");
+                }
+            }
+        }
+        assert!(targets(3).would_enable(OURS, &Level::INFO));
+        assert!(!targets(2).would_enable(OURS, &Level::INFO));
+    }
+}

@@ -1,0 +1,57 @@
+//! `EndClass`: why a session ended, as coarse as who must act on it.
+
+use super::super::error::ConnectionError;
+
+/// Why a session ended, as coarse as who must act on it: the classes have exit statuses of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndClass {
+    /// It was asked to.
+    AsAsked,
+    /// The server refused the credentials, or there were none and nobody to ask.
+    AuthenticationFailed,
+    /// A certificate was refused, ours or the server's.
+    CertificateRefused,
+    /// The server ended the session, or a time limit did.
+    EndedByServer,
+    /// The server and we have no protocol, cipher or option in common.
+    Incompatible,
+    /// Something that should not happen.
+    Internal,
+    /// The network could not be set up.
+    NetworkSetupFailed,
+    /// A capability or a device file is missing.
+    PrivilegeMissing,
+    /// The profile cannot be used.
+    ProfileUnusable,
+    /// No server answered in as many tries as the profile allows.
+    ServerUnreachable,
+}
+
+impl EndClass {
+    /// The class of an error that ended the session.
+    #[must_use]
+    pub const fn of(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::AuthFailed { .. }
+            | ConnectionError::AuthFailedTemporarily { .. }
+            | ConnectionError::DynamicChallenge(_)
+            | ConnectionError::TokenExpired { .. } => Self::AuthenticationFailed,
+            ConnectionError::CertificateRefused(_) | ConnectionError::TlsAlert(_) => {
+                Self::CertificateRefused
+            }
+            ConnectionError::PeerIncompatible(_)
+            | ConnectionError::PeerMisbehaved(_)
+            | ConnectionError::PushRejected(_)
+            | ConnectionError::Tls(_) => Self::Incompatible,
+            ConnectionError::Inactive { .. }
+            | ConnectionError::ServerHalt { .. }
+            | ConnectionError::SessionTimeout { .. } => Self::EndedByServer,
+            ConnectionError::HandshakeTimeout { .. }
+            | ConnectionError::NoAnswer { .. }
+            | ConnectionError::PeerExited
+            | ConnectionError::PeerLost { .. }
+            | ConnectionError::ServerRestart { .. }
+            | ConnectionError::Transport(_) => Self::ServerUnreachable,
+        }
+    }
+}
