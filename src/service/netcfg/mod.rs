@@ -1,6 +1,112 @@
-//! `Applied`: a plan put in force, and how to take it back.
+//! `Network`: a `NetPlan` put in force on the TUN device, changed, and taken back.
 
+mod applied;
 pub mod dns;
+mod error;
+mod finder;
+mod kernel;
+mod link;
 pub mod local;
 pub mod remote;
 pub mod resolv_conf;
+mod route;
+mod ways;
+mod wishes;
+
+use std::net::IpAddr;
+
+pub use error::NetError;
+pub use local::{Local, LocalOptions, Resolver};
+pub use route::ROUTE_PROTOCOL;
+
+use crate::engine::netplan::NetPlan;
+
+/// The TUN device that a plan is put on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunDevice {
+    /// The interface's name.
+    pub name: String,
+    /// The interface's index.
+    pub index: u32,
+}
+
+/// Who sets up the network.
+#[derive(Debug)]
+pub enum Network {
+    /// We ourselves.
+    Local(Box<Local>),
+    /// Nobody: addresses, routes and DNS are somebody else's business (`--network none`).
+    Nobody,
+}
+
+impl Network {
+    /// We set up the network ourselves.
+    #[must_use]
+    pub fn local(options: LocalOptions) -> Self {
+        Self::Local(Box::new(Local::new(options)))
+    }
+
+    /// Puts a plan in force on a device. What an earlier process with the same record left there is adopted or taken
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed; whatever was done before it has been taken back.
+    pub async fn apply(&mut self, tun: TunDevice, plan: &NetPlan) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.apply(tun, plan).await,
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Makes another plan the one in force, with the fewest changes. A `protect`ed address that the plan does not name
+    /// as a bypass loses its protection.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed; what is in force then is a mixture, and [`Network::revert`] takes back all of it.
+    pub async fn change(&mut self, plan: &NetPlan) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.change(plan).await,
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Keeps packets to `address` out of the tunnel while a plan is in force: the way to a server that is about to be
+    /// tried. Does nothing without a plan, and nothing twice.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed.
+    pub async fn protect(&mut self, address: IpAddr) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.protect(address).await,
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Puts right what the world around has changed: ways outside of the tunnel that lead elsewhere by now, routes that
+    /// somebody removed, DNS that a restarted resolver forgot.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed.
+    pub async fn refresh(&mut self) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.refresh().await,
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Takes everything back, in reverse order. Goes on after a failed step, and does nothing without a plan.
+    ///
+    /// # Errors
+    ///
+    /// The first step that failed.
+    pub async fn revert(&mut self) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.revert().await,
+            Self::Nobody => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The netlink connection: one request, its answers, or the kernel's error.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the lists of the kernel's messages are open"
+)]
+
+use std::io;
+
+use futures_util::StreamExt;
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::Handle;
+use tokio::task::JoinHandle;
+
+/// A connection to the kernel's routing part, in the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    handle: Handle,
+    driver: JoinHandle<()>,
+}
+
+/// How a request is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Make it; it is an error if it exists.
+    Create,
+    /// Make it, or change what is there.
+    CreateOrReplace,
+    /// Tell everything of this kind.
+    Dump,
+    /// Do it.
+    Perform,
+    /// Tell one thing.
+    Query,
+}
+
+impl Kernel {
+    /// Opens the connection. Needs a running tokio runtime.
+    pub(super) fn open() -> io::Result<Self> {
+        let (connection, handle, _unsolicited) = rtnetlink::new_connection()?;
+        Ok(Self {
+            handle,
+            driver: tokio::spawn(connection),
+        })
+    }
+
+    /// Sends one request and collects what comes back.
+    pub(super) async fn request(
+        &self,
+        message: RouteNetlinkMessage,
+        ask: Ask,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST
+            | match ask {
+                Ask::Create => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                Ask::CreateOrReplace => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+                Ask::Dump => NLM_F_DUMP,
+                Ask::Perform => NLM_F_ACK,
+                Ask::Query => 0,
+            };
+        let mut answers = self.handle.clone().request(request).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the netlink connection is closed",
+            )
+        })?;
+        let mut got = Vec::new();
+        while let Some(answer) = answers.next().await {
+            match answer.payload {
+                NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+                NetlinkPayload::InnerMessage(inner) => got.push(inner),
+                _ => {}
+            }
+        }
+        Ok(got)
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
