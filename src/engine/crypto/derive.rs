@@ -8,10 +8,10 @@ use super::static_key::StaticKey;
 use crate::engine::secret::Secret;
 
 /// The label under which TLS exports the keys of the data channel.
-pub const DATA_KEYS_LABEL: &[u8] = b"EXPORTER-OpenVPN-datakeys";
+pub const DATA_KEYS_LABEL: &str = "EXPORTER-OpenVPN-datakeys";
 
 /// The label under which TLS exports the key of dynamic tls-crypt.
-pub const DYNAMIC_TLS_CRYPT_LABEL: &[u8] = b"EXPORTER-OpenVPN-dynamic-tls-crypt";
+pub const DYNAMIC_TLS_CRYPT_LABEL: &str = "EXPORTER-OpenVPN-dynamic-tls-crypt";
 
 /// What both sides gave to the key exchange.
 #[derive(Debug, Clone, Copy)]
