@@ -5,6 +5,7 @@ pub mod changes;
 pub mod cli;
 pub mod dbus;
 pub mod effects;
+pub mod kill_switch;
 pub mod log;
 pub mod netcfg;
 pub mod profile;
