@@ -1,5 +1,6 @@
 //! `.ovpn` text to `Profile`, and pushed text to `PushedOptions`.
 
+pub mod cipher_list;
 pub mod dns;
 pub mod error;
 pub mod interpret;
@@ -7,4 +8,8 @@ pub mod lexer;
 pub mod model;
 pub mod pushed;
 pub mod table;
+mod transfer;
 pub mod tunnel;
+mod value;
+
+pub use value::BadValue;

@@ -1,14 +1,23 @@
 //! `PushedOptions`: what the server pushed, typed where it means something to the engine.
 
-use std::net::{IpAddr, Ipv6Addr};
+mod apply;
+mod filter;
+pub mod split;
+mod update;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::dns::{DhcpOption, DnsOptions};
-use super::tunnel::{Ifconfig4, Ifconfig6, Redirect, RouteGateway, RouteOption, Topology};
-use crate::engine::config::{Framing, MssFix};
+use self::apply::Trouble;
+use self::filter::{Verdict, judge};
+use super::error::{Note, Place};
+use super::lexer::tokenise;
+use super::table::{self, Scope, Treatment};
+use super::tunnel::{Applied, TunnelOptions};
+use crate::engine::config::{Framing, MssFix, PullRules};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::secret::SecretText;
@@ -46,10 +55,6 @@ pub struct PushedOption {
 ///
 /// `None` is *not pushed* everywhere. A time of zero is *switched off*.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option of its own, and they are independent"
-)]
 pub struct PushedOptions {
     /// All options in force in the order they came, after `pull-filter` and `route-nopull`; tokens are left out.
     pub list: Vec<PushedOption>,
@@ -98,32 +103,8 @@ pub struct PushedOptions {
     pub tun_mtu: Option<u16>,
     /// `mssfix`.
     pub mssfix: Option<MssFix>,
-    /// `ifconfig`.
-    pub ifconfig: Option<Ifconfig4>,
-    /// `ifconfig-ipv6`.
-    pub ifconfig_ipv6: Option<Ifconfig6>,
-    /// `topology`.
-    pub topology: Option<Topology>,
-    /// `route-gateway`.
-    pub route_gateway: Option<RouteGateway>,
-    /// `route-ipv6-gateway`.
-    pub route_ipv6_gateway: Option<Ipv6Addr>,
-    /// `route` and `route-ipv6`, in order.
-    pub routes: Vec<RouteOption>,
-    /// `route-metric`.
-    pub route_metric: Option<u32>,
-    /// `redirect-gateway` and `redirect-private`.
-    pub redirect: Option<Redirect>,
-    /// `block-ipv4`.
-    pub block_ipv4: bool,
-    /// `block-ipv6`.
-    pub block_ipv6: bool,
-    /// `block-outside-dns`: names are resolved inside of the tunnel only.
-    pub block_outside_dns: bool,
-    /// `dns`.
-    pub dns: DnsOptions,
-    /// `dhcp-option`, in order.
-    pub dhcp: Vec<DhcpOption>,
+    /// Addresses, routes, redirection and name resolution.
+    pub tunnel: TunnelOptions,
 
     /// `auth-token`.
     pub auth_token: Option<Arc<SecretText>>,
@@ -143,6 +124,147 @@ pub struct PushedOptions {
     pub persist_tun: bool,
     /// `echo` and `parameter`: text for the front.
     pub echo: Vec<String>,
+}
+
+impl PushedOptions {
+    /// The options of a whole `PUSH_REPLY`, all of its parts joined, as [`split::split`] gives them. What is unknown,
+    /// not to be pushed or badly written is passed over with a note.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] if the attempt cannot go on with these options.
+    pub fn from_reply(items: &[String], rules: &PullRules) -> Result<(Self, Vec<Note>), PushError> {
+        let mut notes = Vec::new();
+        let mut list = Vec::new();
+        for item in items
+            .iter()
+            .map(|item| item.trim())
+            .filter(|item| !item.is_empty())
+        {
+            let Some(option) = tokens(item) else {
+                notes.push(note("", "an option with an unbalanced quotation mark"));
+                continue;
+            };
+            match judge(rules, &option.name, item)? {
+                Verdict::In => list.push(option),
+                Verdict::Out(why) => notes.push(note(&option.name, why)),
+            }
+        }
+        let (options, more) = Self::from_list(list, rules)?;
+        notes.extend(more);
+        Ok((options, notes))
+    }
+
+    /// Whether both lead to the same device, addresses, routes and name resolution, so that a reconnect may keep what
+    /// is set up. What differs between any two pushes (tokens, numbers, timers) does not count.
+    #[must_use]
+    pub fn same_tunnel(&self, other: &Self) -> bool {
+        fn lasting(options: &PushedOptions) -> impl Iterator<Item = &PushedOption> {
+            const PASSING: &[&str] = &[
+                "cipher",
+                "client-ip",
+                "echo",
+                "explicit-exit-notify",
+                "key-derivation",
+                "parameter",
+                "peer-id",
+                "ping",
+                "ping-exit",
+                "ping-restart",
+                "ping-timer-rem",
+                "protocol-flags",
+                "push-continuation",
+            ];
+            options
+                .list
+                .iter()
+                .filter(|option| !PASSING.contains(&option.name.as_str()))
+        }
+        lasting(self).eq(lasting(other))
+    }
+
+    /// Options that have passed the filters, to fields.
+    fn from_list(
+        list: Vec<PushedOption>,
+        rules: &PullRules,
+    ) -> Result<(Self, Vec<Note>), PushError> {
+        let mut options = Self::default();
+        let mut notes = Vec::new();
+        for option in list {
+            match options.take(&option, rules)? {
+                None if option.name.starts_with("auth-token") => {}
+                None => options.list.push(option),
+                Some(why) => notes.push(note(&option.name, &why)),
+            }
+        }
+        options.check()?;
+        Ok((options, notes))
+    }
+
+    /// Takes one option in; the answer says why it has no effect.
+    fn take(
+        &mut self,
+        option: &PushedOption,
+        rules: &PullRules,
+    ) -> Result<Option<String>, PushError> {
+        let Some(row) = table::find(&option.name) else {
+            return Ok(Some("this client does not know it".to_owned()));
+        };
+        if !row.scope.holds(Scope::PUSHED) {
+            return Ok(Some("it is not for a server to push".to_owned()));
+        }
+        match row.treatment {
+            Treatment::Honour => {}
+            Treatment::Ignore(why) | Treatment::Refuse(why) => return Ok(Some(why.to_owned())),
+            Treatment::Implied(_) => return Ok(None),
+        }
+        if !row.args.contains(&option.args.len()) {
+            return Ok(Some(format!(
+                "it does not take {} arguments",
+                option.args.len()
+            )));
+        }
+        let args: Vec<&str> = option.args.iter().map(String::as_str).collect();
+        match self.apply(&option.name, &args, rules) {
+            Ok(Applied::Done) => Ok(None),
+            Ok(Applied::Ignored(why)) => Ok(Some(why)),
+            Ok(Applied::NotMine) => Ok(Some("this client does not know it".to_owned())),
+            Err(Trouble::Bad(bad)) => Ok(Some(bad.to_string())),
+            Err(Trouble::Fatal(error)) => Err(error),
+        }
+    }
+
+    /// What only the whole shows.
+    fn check(&self) -> Result<(), PushError> {
+        if !self.flags.aead_epoch {
+            return Ok(());
+        }
+        if self.peer_id.is_none() {
+            return Err(PushError::Epoch("a peer-id"));
+        }
+        if self.cipher.is_some_and(|cipher| !cipher.is_aead()) {
+            return Err(PushError::Epoch("an AEAD cipher"));
+        }
+        Ok(())
+    }
+}
+
+/// An option to name and arguments; `None` if a quotation mark has no partner.
+fn tokens(item: &str) -> Option<PushedOption> {
+    let mut tokens = tokenise(item).ok()?.into_iter().map(|token| token.text);
+    let name = tokens.next()?;
+    Some(PushedOption {
+        name,
+        args: tokens.collect(),
+    })
+}
+
+fn note(name: &str, text: &str) -> Note {
+    Note {
+        place: Place::default(),
+        directive: name.to_owned(),
+        text: text.to_owned(),
+    }
 }
 
 /// The words of `protocol-flags`.
@@ -213,3 +335,6 @@ pub enum PushError {
     #[error("the server wants to change {0} while the tunnel is up, which is impossible")]
     UpdateUnsupported(String),
 }
+
+#[cfg(test)]
+mod tests;

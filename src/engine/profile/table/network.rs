@@ -1,1 +1,163 @@
-//! Rows: addresses, routes, DNS, MTU.
+//! Rows: addresses, routes, DNS, MTU, and which of them may be pushed.
+
+use super::{ANY, OptionRow, P, PC, PCR, PCRU, PR, PRU, honour, ignore, implied};
+
+pub(super) static ROWS: &[OptionRow] = &[
+    honour("allow-pull-fqdn", 0..=0, P, "Pushed routes may name hosts."),
+    ignore(
+        "allow-recursive-routing",
+        P,
+        "the server's address always stays outside of the tunnel",
+    ),
+    honour(
+        "block-ipv4",
+        0..=0,
+        PRU,
+        "No IPv4 leaves the host beside the tunnel.",
+    ),
+    honour(
+        "block-ipv6",
+        0..=0,
+        PRU,
+        "No IPv6 leaves the host beside the tunnel.",
+    ),
+    honour(
+        "block-outside-dns",
+        0..=1,
+        PRU,
+        "Names are resolved inside of the tunnel only.",
+    ),
+    honour(
+        "dhcp-option",
+        1..=ANY,
+        PRU,
+        "DNS, DNS6, DOMAIN, DOMAIN-SEARCH, ADAPTER_DOMAIN_SUFFIX and PROXY_ settings.",
+    ),
+    honour(
+        "dns",
+        2..=ANY,
+        PRU,
+        "search-domains, or server N with address, resolve-domains, dnssec, transport, sni.",
+    ),
+    honour(
+        "ifconfig",
+        2..=2,
+        PRU,
+        "The tunnel's IPv4 address, and its netmask or far end.",
+    ),
+    honour(
+        "ifconfig-ipv6",
+        1..=2,
+        PRU,
+        "The tunnel's IPv6 address with prefix length, and its far end.",
+    ),
+    ignore(
+        "ifconfig-nowarn",
+        PR,
+        "the check that it switches off is not made",
+    ),
+    ignore("link-mtu", PC, "tun-mtu and mssfix say the same better"),
+    ignore("max-routes", PR, "there is no such limit"),
+    honour(
+        "mssfix",
+        0..=2,
+        PCR,
+        "Clamp TCP segments so that packets of N bytes result; 0 switches it off; mtu or fixed say what N counts.",
+    ),
+    ignore(
+        "mtu-disc",
+        PC,
+        "the path's MTU is found by the operating system",
+    ),
+    ignore("mtu-test", PC, "use tun-mtu and mssfix"),
+    honour(
+        "pull-filter",
+        2..=2,
+        P,
+        "accept, ignore or reject pushed options that begin with a text; the first match decides.",
+    ),
+    ignore("redirect-dns", PR, "it is for macOS"),
+    honour(
+        "redirect-gateway",
+        0..=ANY,
+        PRU,
+        "All traffic into the tunnel: def1, local, autolocal, bypass-dhcp, bypass-dns, block-local, ipv6, !ipv4.",
+    ),
+    honour(
+        "redirect-private",
+        0..=ANY,
+        PRU,
+        "The same without the default route.",
+    ),
+    honour(
+        "route",
+        1..=4,
+        PRU,
+        "A network into the tunnel: network, netmask, gateway, metric.",
+    ),
+    ignore(
+        "route-delay",
+        PR,
+        "routes are added as soon as the device is up",
+    ),
+    honour(
+        "route-gateway",
+        1..=1,
+        PRU,
+        "The gateway inside of the tunnel.",
+    ),
+    honour(
+        "route-ipv6",
+        1..=3,
+        PRU,
+        "An IPv6 network into the tunnel: prefix, gateway, metric.",
+    ),
+    honour(
+        "route-ipv6-gateway",
+        1..=1,
+        PR,
+        "The IPv6 gateway inside of the tunnel.",
+    ),
+    ignore("route-method", PR, "it is for Windows"),
+    honour(
+        "route-metric",
+        1..=1,
+        PRU,
+        "The metric of routes that name none.",
+    ),
+    honour(
+        "route-nopull",
+        0..=0,
+        P,
+        "Take no routes and no DNS from the server.",
+    ),
+    honour(
+        "route-table",
+        1..=1,
+        P,
+        "The routing table for the tunnel's routes.",
+    ),
+    ignore("shaper", PR, "use the operating system's traffic control"),
+    honour(
+        "topology",
+        1..=1,
+        PRU,
+        "net30, p2p or subnet: what ifconfig means; net30 where nothing is said.",
+    ),
+    implied("tun-ipv6", PR, "IPv6 is always there"),
+    honour("tun-mtu", 1..=2, PCRU, "The device's MTU; 1500 by default."),
+    ignore("tun-mtu-extra", PC, "the device has no such head room"),
+    honour(
+        "tun-mtu-max",
+        1..=1,
+        PC,
+        "The highest MTU that the server may push; 1600 by default.",
+    ),
+    honour(
+        "txqueuelen",
+        1..=1,
+        P,
+        "The length of the device's transmit queue, in packets.",
+    ),
+    ignore("udp-mtu", PC, "tun-mtu and mssfix say the same better"),
+];

@@ -1,1 +1,0 @@
-//! Text to directives: quoting, comments, inline blocks, positions.

@@ -1,0 +1,136 @@
+//! A push message to its options: commas, quotes, escapes, continuation.
+
+use super::PushError;
+
+/// All parts of a push together, in bytes.
+pub const MAX_PUSH: usize = 786_432;
+
+/// Takes the text behind `prefix` (`PUSH_REPLY`, `PUSH_UPDATE`) apart at its commas. A comma within double quotes or
+/// after a backslash belongs to the option. Options keep their quotes.
+///
+/// # Errors
+///
+/// [`PushError::Malformed`] if the message does not begin with `prefix` and a comma (or its end), or is too long.
+pub fn split(message: &str, prefix: &str) -> Result<Vec<String>, PushError> {
+    if message.len() > MAX_PUSH {
+        return Err(PushError::Malformed(format!(
+            "{} bytes are too many",
+            message.len()
+        )));
+    }
+    let malformed = || PushError::Malformed(format!("no comma after {prefix}"));
+    let rest = message.strip_prefix(prefix).ok_or_else(malformed)?;
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rest = rest.strip_prefix(',').ok_or_else(malformed)?;
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(items(rest))
+}
+
+/// Whether more parts follow (`push-continuation 2`) or this is the last of several (1); `None` if the message stands
+/// alone.
+#[must_use]
+pub fn continuation(items: &[String]) -> Option<u8> {
+    items
+        .iter()
+        .rev()
+        .find_map(|item| item.trim().strip_prefix("push-continuation "))
+        .and_then(|number| number.trim().parse().ok())
+}
+
+fn items(text: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    let mut item = String::new();
+    let mut quoted = false;
+    let mut quotes_left = text.matches('"').count();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ',' if !quoted => items.push(std::mem::take(&mut item)),
+            '\\' => {
+                item.push(c);
+                if let Some(next) = chars.next() {
+                    quotes_left -= usize::from(next == '"');
+                    item.push(next);
+                }
+            }
+            '"' => {
+                quotes_left -= 1;
+                // A quote that nothing closes is an ordinary character.
+                quoted = !quoted && quotes_left > 0;
+                item.push(c);
+            }
+            _ => item.push(c),
+        }
+    }
+    items.push(item);
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn quotes_and_escapes_protect_commas() {
+        let message = r#"PUSH_UPDATE,echo "one,two,three",,route 1.2.3.4,echo \",echo "foo",echo \,,echo fin,"#;
+        assert_eq!(
+            split(message, "PUSH_UPDATE").unwrap(),
+            [
+                r#"echo "one,two,three""#,
+                "",
+                "route 1.2.3.4",
+                r#"echo \""#,
+                r#"echo "foo""#,
+                r"echo \,",
+                "echo fin",
+                ""
+            ]
+        );
+    }
+
+    #[test]
+    fn a_push_of_nothing_is_legal() {
+        assert_eq!(split("PUSH_UPDATE,", "PUSH_UPDATE"), Ok(vec![]));
+        assert_eq!(split("PUSH_REPLY", "PUSH_REPLY"), Ok(vec![]));
+    }
+
+    #[test]
+    fn another_word_is_not_a_push() {
+        assert!(split("PUSH_FOO,route 1.2.3.4", "PUSH_REPLY").is_err());
+        assert!(split("PUSH_REPLYX", "PUSH_REPLY").is_err());
+        assert!(split("PUSH_UPDATE ,", "PUSH_UPDATE").is_err());
+    }
+
+    #[test]
+    fn a_quote_that_nothing_closes_swallows_nothing() {
+        assert_eq!(
+            split("P,echo 5\",route 1.2.3.4", "P").unwrap(),
+            ["echo 5\"", "route 1.2.3.4"]
+        );
+    }
+
+    #[test]
+    fn the_continuation_is_found() {
+        let items = |text: &str| split(text, "P").unwrap();
+        assert_eq!(
+            continuation(&items("P,route 1.2.3.4,push-continuation 2")),
+            Some(2)
+        );
+        assert_eq!(continuation(&items("P,push-continuation 1")), Some(1));
+        assert_eq!(continuation(&items("P,route 1.2.3.4")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_between_the_commas(text in "([a-z \\\\\",]|\\PC)*") {
+            let message = format!("P,x{text}");
+            prop_assert_eq!(split(&message, "P").unwrap().join(","), &message[2..]);
+        }
+    }
+}
