@@ -1,1 +1,210 @@
-//! The compression byte, there or stripped; ping and exit payloads.
+//! The compression byte, there or stripped; and the payloads that are messages to us.
+
+use std::ops::Range;
+
+use super::stats::DropReason;
+use crate::engine::config::Framing;
+
+/// What an opened payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The peer says goodbye.
+    Exit,
+    /// A message that needs no answer.
+    Ignored,
+    /// For the TUN device.
+    Packet,
+}
+
+impl Framing {
+    /// How many bytes it puts in front of a payload, and behind it.
+    #[must_use]
+    pub const fn room(self) -> (usize, usize) {
+        match self {
+            Self::Lzo => (1, 0),
+            Self::None | Self::V2 => (0, 0),
+            Self::Swap => (0, 1),
+        }
+    }
+
+    /// Frames a payload where it lies; the answer is where it lies then.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, or (with V2 framing) the payload begins with the framing's own marker, which no IP packet
+    /// does.
+    #[inline]
+    pub fn wrap(
+        self,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, DropReason> {
+        match self {
+            Self::None => Ok(payload),
+            Self::Lzo => {
+                let start = payload.start.checked_sub(1).ok_or(DropReason::Buffer)?;
+                *buffer.get_mut(start).ok_or(DropReason::Buffer)? = LZO_PLAIN;
+                Ok(start..payload.end)
+            }
+            Self::Swap => {
+                let framed = payload.start..payload.end + 1;
+                match buffer.get_mut(framed.clone()) {
+                    Some([first, .., last]) => {
+                        *last = *first;
+                        *first = SWAP_PLAIN;
+                        Ok(framed)
+                    }
+                    Some(_) | None => Err(DropReason::Buffer),
+                }
+            }
+            Self::V2 => match buffer.get(payload.start) {
+                None | Some(&V2_MARK) => Err(DropReason::TunFraming),
+                Some(_) => Ok(payload),
+            },
+        }
+    }
+
+    /// Takes the framing off a payload where it lies; the answer is where the payload lies then.
+    ///
+    /// # Errors
+    ///
+    /// [`DropReason::Compress`] if the payload is compressed, or framed in another way.
+    #[inline]
+    pub fn unwrap(
+        self,
+        packet: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, DropReason> {
+        let framed = packet.get_mut(payload.clone()).ok_or(DropReason::Buffer)?;
+        match (self, framed) {
+            (Self::None, _) => Ok(payload),
+            (Self::Lzo, [LZO_PLAIN, ..]) => Ok(payload.start + 1..payload.end),
+            (Self::Swap, [first, .., last]) if *first == SWAP_PLAIN => {
+                *first = *last;
+                Ok(payload.start..payload.end - 1)
+            }
+            (Self::V2, [V2_MARK, V2_PLAIN, ..]) => Ok(payload.start + 2..payload.end),
+            (Self::V2, [first, ..]) if *first != V2_MARK => Ok(payload),
+            (Self::Lzo | Self::Swap | Self::V2, framed) => Err(compressed(framed)),
+        }
+    }
+}
+
+/// A payload that is compressed, or framed in a way that was not agreed on.
+const fn compressed(_framed: &[u8]) -> DropReason {
+    DropReason::Compress
+}
+
+/// What an opened and unframed payload is.
+///
+/// # Errors
+///
+/// [`DropReason::TunFraming`] if it is no IP packet either.
+#[inline]
+pub fn meaning(payload: &[u8]) -> Result<Meaning, DropReason> {
+    match payload {
+        [0x40..=0x4f | 0x60..=0x6f, ..] => Ok(Meaning::Packet),
+        payload if payload == PING => Ok(Meaning::Ignored),
+        payload if payload.starts_with(&OCC_MAGIC) => {
+            if payload.get(OCC_MAGIC.len()) == Some(&OCC_EXIT) {
+                Ok(Meaning::Exit)
+            } else {
+                Ok(Meaning::Ignored)
+            }
+        }
+        _ => Err(DropReason::TunFraming),
+    }
+}
+
+/// The payload that keeps a quiet tunnel alive.
+pub const PING: [u8; 16] = [
+    0x2a, 0x18, 0x7b, 0xf3, 0x64, 0x1e, 0xb4, 0xcb, 0x07, 0xed, 0x2d, 0x0a, 0x98, 0x1f, 0xc7, 0x48,
+];
+
+/// The payload that says goodbye.
+pub const EXIT: [u8; 17] = {
+    let mut message = [OCC_EXIT; 17];
+    let mut position = 0;
+    while position < OCC_MAGIC.len() {
+        message[position] = OCC_MAGIC[position];
+        position += 1;
+    }
+    message
+};
+
+const OCC_MAGIC: [u8; 16] = [
+    0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c,
+];
+const OCC_EXIT: u8 = 6;
+const LZO_PLAIN: u8 = 0xfa;
+const SWAP_PLAIN: u8 = 0xfb;
+const V2_MARK: u8 = 0x50;
+const V2_PLAIN: u8 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapped(framing: Framing, payload: &[u8]) -> Vec<u8> {
+        let mut buffer = [b"..", payload, b"..".as_slice()].concat();
+        let range = framing.wrap(&mut buffer, 2..2 + payload.len()).unwrap();
+        let (front, tail) = framing.room();
+        assert_eq!(range, 2 - front..2 + payload.len() + tail);
+        buffer[range].to_vec()
+    }
+
+    #[test]
+    fn every_framing_looks_as_it_must_and_comes_off_again() {
+        let packet = [0x45, 1, 2, 3];
+        let looks: [(Framing, &[u8]); 4] = [
+            (Framing::None, &[0x45, 1, 2, 3]),
+            (Framing::Lzo, &[0xfa, 0x45, 1, 2, 3]),
+            (Framing::Swap, &[0xfb, 1, 2, 3, 0x45]),
+            (Framing::V2, &[0x45, 1, 2, 3]),
+        ];
+        for (framing, look) in looks {
+            let mut framed = wrapped(framing, &packet);
+            assert_eq!(framed, look, "{framing:?}");
+            let range = framing.unwrap(&mut framed, 0..look.len()).unwrap();
+            assert_eq!(framed[range], packet, "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_v2_payload_loses_its_escape() {
+        let mut framed = [0x50, 0, 0x50, 7];
+        assert_eq!(Framing::V2.unwrap(&mut framed, 0..4), Ok(2..4));
+    }
+
+    #[test]
+    fn what_is_compressed_or_framed_otherwise_is_refused() {
+        let cases: [(Framing, &[u8]); 7] = [
+            (Framing::Lzo, &[0x66, 1, 2]),
+            (Framing::Lzo, &[0x45, 1, 2]),
+            (Framing::Swap, &[0x69, 1, 2]),
+            (Framing::Swap, &[0xfb]),
+            (Framing::V2, &[0x50, 1, 2]),
+            (Framing::V2, &[0x50]),
+            (Framing::Lzo, &[]),
+        ];
+        for (framing, bytes) in cases {
+            let mut bytes = bytes.to_vec();
+            let end = bytes.len();
+            assert_eq!(
+                framing.unwrap(&mut bytes, 0..end),
+                Err(DropReason::Compress)
+            );
+        }
+    }
+
+    #[test]
+    fn messages_are_told_from_packets() {
+        assert_eq!(meaning(&[0x45, 0]), Ok(Meaning::Packet));
+        assert_eq!(meaning(&[0x60, 0]), Ok(Meaning::Packet));
+        assert_eq!(meaning(&PING), Ok(Meaning::Ignored));
+        assert_eq!(meaning(&PING[..15]), Err(DropReason::TunFraming));
+        assert_eq!(meaning(&EXIT), Ok(Meaning::Exit));
+        assert_eq!(meaning(&EXIT[..16]), Ok(Meaning::Ignored));
+        assert_eq!(meaning(&[]), Err(DropReason::TunFraming));
+    }
+}

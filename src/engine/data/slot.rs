@@ -1,1 +1,209 @@
-//! One installed key: counter, replay window, limits.
+//! One installed key: its format, its counters, its limits.
+
+use std::ops::Range;
+
+use super::classic::Classic;
+use super::epoch::Epoch;
+use super::key::{DataKey, Format, KeyError};
+use super::legacy::Legacy;
+use super::mss::MssLimit;
+use super::plane::DataSetup;
+use super::stats::DropReason;
+use crate::engine::config::Framing;
+use crate::engine::crypto::replay::ReplayWindow;
+
+/// One key that opens, and may seal.
+#[derive(Debug)]
+pub(super) struct Slot {
+    head: Head,
+    codec: Codec,
+    format: Format,
+    framing: Framing,
+    pub(super) mss: Option<MssLimit>,
+    bytes: u64,
+    packets: u64,
+    limit_bytes: u64,
+    limit_packets: u64,
+    /// It was said that the key is nearly used up.
+    limit_said: bool,
+    /// The key seals, did so, or was heard from: hearing from it is no news.
+    pub(super) known_to_peer: bool,
+}
+
+/// The first bytes of each packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Head {
+    /// `P_DATA_V1`.
+    V1([u8; 1]),
+    /// `P_DATA_V2`, with the peer id.
+    V2([u8; 4]),
+}
+
+#[derive(Debug)]
+enum Codec {
+    Classic(Box<Classic>),
+    Epoch(Box<Epoch>),
+    Legacy(Box<Legacy>),
+}
+
+impl Slot {
+    pub(super) fn new(setup: &DataSetup, key: &DataKey) -> Result<Self, KeyError> {
+        let mismatch = KeyError::Mismatch { cipher: key.cipher };
+        let codec = match key.format {
+            Format::Classic => Codec::Classic(Box::new(Classic::new(setup, key).ok_or(mismatch)?)),
+            Format::Epoch if key.peer_id.is_none() => return Err(KeyError::NoPeerId),
+            Format::Epoch => Codec::Epoch(Box::new(Epoch::new(setup, key).ok_or(mismatch)?)),
+            Format::Legacy { digest } => {
+                Codec::Legacy(Box::new(Legacy::new(setup, key, digest).ok_or(mismatch)?))
+            }
+        };
+        let mut slot = Self {
+            head: Head::new(key)?,
+            codec,
+            format: key.format,
+            framing: key.framing,
+            mss: None,
+            bytes: 0,
+            packets: 0,
+            limit_bytes: setup.reneg_bytes.unwrap_or(u64::MAX),
+            limit_packets: setup.reneg_packets.unwrap_or(u64::MAX),
+            limit_said: false,
+            known_to_peer: false,
+        };
+        slot.set_mss(setup);
+        Ok(slot)
+    }
+
+    pub(super) fn set_mss(&mut self, setup: &DataSetup) {
+        let peer_id = matches!(self.head, Head::V2(_));
+        self.mss = MssLimit::new(setup, self.format, peer_id, self.framing);
+    }
+
+    /// Bytes in front of a payload (exactly) and behind it (at most).
+    pub(super) fn room(&self) -> (usize, usize) {
+        let (front, back) = match &self.codec {
+            Codec::Classic(_) => Classic::ROOM,
+            Codec::Epoch(_) => Epoch::ROOM,
+            Codec::Legacy(codec) => codec.room(),
+        };
+        let (framing_front, framing_back) = self.framing.room();
+        (
+            self.head.bytes().len() + front + framing_front,
+            back + framing_back,
+        )
+    }
+
+    #[inline]
+    pub(super) fn seal(
+        &mut self,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, DropReason> {
+        if payload.is_empty() {
+            return Err(DropReason::Buffer);
+        }
+        let framed = self.framing.wrap(buffer, payload)?;
+        self.count(framed.len());
+        match &mut self.codec {
+            Codec::Classic(codec) => codec.seal(self.head, buffer, framed),
+            Codec::Epoch(codec) => codec.seal(self.head, buffer, framed),
+            Codec::Legacy(codec) => codec.seal(self.head, buffer, framed),
+        }
+    }
+
+    /// Opens a packet whose head is `head` bytes long.
+    #[inline]
+    pub(super) fn open(
+        &mut self,
+        packet: &mut [u8],
+        head: usize,
+    ) -> Result<Range<usize>, DropReason> {
+        let framed = match &mut self.codec {
+            Codec::Classic(codec) => codec.open(packet, head),
+            Codec::Epoch(codec) => codec.open(packet, head),
+            Codec::Legacy(codec) => codec.open(packet, head),
+        }?;
+        self.count(framed.len());
+        self.framing.unwrap(packet, framed)
+    }
+
+    /// Whether a limit comes near; said once.
+    #[inline]
+    pub(super) fn take_nearly_used_up(&mut self) -> bool {
+        if self.limit_said {
+            return false;
+        }
+        self.limit_said = self.bytes >= self.limit_bytes
+            || self.packets >= self.limit_packets
+            || match &self.codec {
+                Codec::Classic(codec) => codec.is_nearly_used_up(),
+                Codec::Epoch(codec) => codec.is_nearly_used_up(),
+                Codec::Legacy(codec) => codec.is_nearly_used_up(),
+            };
+        self.limit_said
+    }
+
+    const fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.packets += 1;
+    }
+}
+
+impl Head {
+    fn new(key: &DataKey) -> Result<Self, KeyError> {
+        if key.key_id > 7 {
+            return Err(KeyError::KeyId(key.key_id));
+        }
+        Ok(match key.peer_id {
+            None => Self::V1([DATA_V1 << 3 | key.key_id]),
+            Some(peer_id) => {
+                let [_, a, b, c] = peer_id.to_be_bytes();
+                Self::V2([DATA_V2 << 3 | key.key_id, a, b, c])
+            }
+        })
+    }
+
+    /// The bytes themselves.
+    #[inline]
+    pub(super) const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::V1(bytes) => bytes,
+            Self::V2(bytes) => bytes,
+        }
+    }
+}
+
+/// Key id and length of the head of a data packet.
+#[inline]
+pub(super) const fn head_of(packet: &[u8]) -> Option<(u8, usize)> {
+    let Some(first) = packet.first() else {
+        return None;
+    };
+    match *first >> 3 {
+        DATA_V1 => Some((*first & 7, 1)),
+        DATA_V2 => Some((*first & 7, 4)),
+        _ => None,
+    }
+}
+
+/// Why a window refuses an id.
+#[cold]
+pub(super) fn refusal(window: &ReplayWindow, id: u64, width: u32) -> DropReason {
+    if id == 0 {
+        DropReason::ReplayInvalid
+    } else if id.saturating_add(u64::from(width)) <= window.newest() {
+        DropReason::ReplayBacktrack
+    } else {
+        DropReason::Replay
+    }
+}
+
+/// From this packet id on a key is nearly used up.
+pub(super) const LAST_IDS: u32 = 0xff00_0000;
+/// After so many forged packets a key is nearly used up.
+pub(super) const FORGERIES_MANY: u64 = 1 << 35;
+/// After so many forged packets a key opens nothing more.
+pub(super) const FORGERIES_MAX: u64 = 1 << 36;
+
+const DATA_V1: u8 = 6;
+const DATA_V2: u8 = 9;
