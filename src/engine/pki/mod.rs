@@ -1,10 +1,19 @@
 //! Certificates and private keys: from PEM, DER and PKCS#12 to what TLS needs.
 
+pub mod certificate;
 pub mod chain;
+mod der;
+pub mod distrust;
+mod encryption;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod name;
 pub mod pem;
 pub mod pkcs12;
+mod pkcs12_kdf;
 pub mod private_key;
+pub mod revocation;
+pub mod signature;
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
@@ -173,7 +182,8 @@ pub fn parse_fingerprints(text: &str) -> Result<Vec<[u8; 32]>, PkiError> {
         .map(|line| line.split(['#', ';']).next().unwrap_or_default().trim())
         .filter(|line| !line.is_empty())
         .map(|line| {
-            let bytes = line.split(':').map(hex_byte).collect::<Option<Vec<u8>>>();
+            let is_parted = line.split(':').all(|digits| digits.len() == 2);
+            let bytes = hex_bytes(&line.replace(':', "")).filter(|_| is_parted);
             bytes
                 .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
                 .ok_or(PkiError::Malformed("a SHA-256 fingerprint"))
@@ -181,10 +191,16 @@ pub fn parse_fingerprints(text: &str) -> Result<Vec<[u8; 32]>, PkiError> {
         .collect()
 }
 
-fn hex_byte(digits: &str) -> Option<u8> {
-    let is_hex = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+/// Hex digits to bytes, two to one.
+fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
+    let is_hex = digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let pairs = (0..digits.len()).step_by(2);
     is_hex
-        .then(|| u8::from_str_radix(digits, 16).ok())
+        .then(|| {
+            pairs
+                .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok())
+                .collect()
+        })
         .flatten()
 }
 
@@ -194,4 +210,85 @@ fn certificate(der: &[u8]) -> Result<CertificateDer<'static>, PkiError> {
         .map_err(|_| PkiError::Malformed("a certificate"))?;
     let length = der.len() - rest.len();
     Ok(CertificateDer::from(der[..length].to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::{fixture, fixture_bytes};
+    use super::*;
+
+    #[test]
+    fn an_identity_is_the_leaf_then_the_rest_of_cert_then_extra_certs() {
+        let cert = [fixture!("client-int.crt"), fixture!("int.crt")].concat();
+        let identity = Identity::from_pem(
+            &cert,
+            fixture!("client-int.key"),
+            None,
+            Some(fixture!("ca.crt")),
+        )
+        .unwrap();
+        let subjects: Vec<_> = identity
+            .chain
+            .iter()
+            .map(|der| name::subject_of(der).unwrap())
+            .collect();
+        assert_eq!(
+            subjects,
+            [
+                "CN=client-int",
+                "O=Test, CN=Intermediate",
+                "O=Test, CN=Test CA"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let key = fixture!("client.key");
+        assert_eq!(
+            Identity::from_pem("", key, None, None).unwrap_err(),
+            PkiError::Missing("certificate in cert")
+        );
+        assert_eq!(
+            Identity::from_pem(fixture!("client.crt"), "x", None, None).unwrap_err(),
+            PkiError::Missing("private key in key")
+        );
+        assert_eq!(
+            Trust::from_pem(Some(key), None, Vec::new()).unwrap_err(),
+            PkiError::Missing("certificate in ca")
+        );
+        assert_eq!(
+            Trust::from_pem(None, None, Vec::new()).unwrap_err(),
+            PkiError::Missing("ca or peer-fingerprint")
+        );
+    }
+
+    #[test]
+    fn revocation_lists_inside_of_ca_count_with_crl_verify_only() {
+        let ca = [fixture!("ca.crt"), fixture!("empty.crl")].concat();
+        let without = Trust::from_pem(Some(&ca), None, Vec::new()).unwrap();
+        assert!(without.revocation_lists.is_none());
+        let with = Trust::from_pem(Some(&ca), Some(fixture!("int.crl")), Vec::new()).unwrap();
+        assert_eq!(with.revocation_lists.unwrap().len(), 2);
+        let nothing = Trust::from_pem(Some(fixture!("ca.crt")), Some(""), Vec::new()).unwrap();
+        assert_eq!(nothing.revocation_lists.unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_revocation_list_is_the_same_as_pem_and_der() {
+        let der = revocation_list_from_der(fixture_bytes!("empty.crl.der")).unwrap();
+        assert_eq!(revocation_lists(fixture!("empty.crl")).unwrap(), [der]);
+        assert!(revocation_list_from_der(b"0").is_err());
+    }
+
+    #[test]
+    fn fingerprints_come_one_per_line_among_comments() {
+        let one = ["ab"; 32].join(":");
+        let other = ["0F"; 32].join(":");
+        let text = format!("# first\n\n  {one}  ; mine\r\n{other}\n;end");
+        assert_eq!(parse_fingerprints(&text), Ok(vec![[0xab; 32], [0x0f; 32]]));
+        for wrong in [&one[3..], &"ab".repeat(32), "zz", "+1:-1"] {
+            assert!(parse_fingerprints(wrong).is_err(), "{wrong}");
+        }
+    }
 }

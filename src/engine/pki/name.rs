@@ -39,6 +39,29 @@ pub fn print(name: &X509Name<'_>) -> String {
     sanitize(&text)
 }
 
+/// Whether two names are the same: as bytes, or as OpenSSL compares them, without regard to case, repeated spaces and
+/// the kind of string.
+#[must_use]
+pub fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+    one.as_raw() == other.as_raw() || canonical(one) == canonical(other)
+}
+
+fn canonical(name: &X509Name<'_>) -> Vec<Vec<(String, String)>> {
+    let parts = name.iter_rdn().map(|rdn| {
+        let mut attributes: Vec<_> = rdn
+            .iter()
+            .map(|attribute| {
+                let value = decode(attribute.attr_value()).to_ascii_lowercase();
+                let words: Vec<_> = value.split_ascii_whitespace().collect();
+                (attribute.attr_type().to_id_string(), words.join(" "))
+            })
+            .collect();
+        attributes.sort_unstable();
+        attributes
+    });
+    parts.collect()
+}
+
 /// The last common name, made printable.
 #[must_use]
 pub fn common_name(name: &X509Name<'_>) -> Option<String> {
@@ -192,4 +215,54 @@ fn sanitize(text: &str) -> String {
         clean.replace_range(..1, "_");
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::Certificate;
+    use super::super::certificates;
+    use super::super::fixtures::fixture;
+    use super::*;
+
+    fn with_odd_names<T>(look: impl Fn(&X509Certificate<'_>) -> T) -> T {
+        let ders = certificates(fixture!("server-email.crt")).unwrap();
+        look(&Certificate::parse(&ders[0]).unwrap().parsed)
+    }
+
+    #[test]
+    fn a_subject_is_printed_as_openvpn_prints_it() {
+        // By `openssl x509 -subject -nameopt sep_comma_plus_space,sname,utf8,esc_ctrl`.
+        let expected = r"C=KG, ST=NA, L=BISHKEK, OU=Unit + O=OpenVPN-TEST, CN=first, CN=Test-S\u{e9}rver \\ x, emailAddress=me@myhost.mydomain, UID=u1, serialNumber=77";
+        let expected = expected.replace(r"\u{e9}", "\u{e9}");
+        assert_eq!(
+            with_odd_names(|certificate| print(certificate.subject())),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_last_common_name_counts() {
+        assert_eq!(
+            with_odd_names(|certificate| common_name(certificate.subject())),
+            Some("Test-S\u{e9}rver \\ x".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_user_name_can_come_from_other_fields() {
+        let by = |fields| with_odd_names(|certificate| username(certificate, Some(fields)));
+        assert_eq!(by("UID"), Some("u1".to_owned()));
+        assert_eq!(by("emailAddress"), Some("me@myhost.mydomain".to_owned()));
+        assert_eq!(by("ext:subjectAltName"), Some("me@example.org".to_owned()));
+        assert_eq!(by("L UID"), Some("BISHKEK_u1".to_owned()));
+        assert_eq!(by("GN"), None);
+        assert_eq!(by("L GN"), None);
+        assert!(by("serialNumber").is_some_and(|serial| serial.starts_with("0x10")));
+    }
+
+    #[test]
+    fn control_characters_and_a_leading_dash_do_not_get_through() {
+        assert_eq!(escape("a\n\\\u{7f}"), r"a\0A\\\7F");
+        assert_eq!(sanitize("-a\r\nb\u{e9}"), "_a__b\u{e9}");
+    }
 }

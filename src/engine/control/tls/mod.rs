@@ -9,16 +9,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, Error};
+use rustls::{ClientConfig, ClientConnection};
 
 pub use self::error::{TlsError, TlsSetupError};
 use self::parameters::Parameters;
 use super::verify::Verifier;
 use crate::engine::config::{Surroundings, TlsConfig};
+use crate::engine::pki::certificate::Certificate;
+use crate::engine::pki::chain::complete;
 use crate::engine::pki::name::subject_of;
-use crate::engine::pki::{Identity, PkiError};
+use crate::engine::pki::{Identity, PkiError, private_key};
 use crate::engine::secret::SecretBytes;
 
 /// What all TLS sessions of one attempt have in common: the first one and those of renegotiations.
@@ -40,7 +42,7 @@ impl TlsFactory {
         let identity = tls
             .identity
             .as_ref()
-            .map(|identity| certified_key(identity, surroundings))
+            .map(|identity| certified_key(identity, &tls.trust.anchors, surroundings))
             .transpose()?;
         let verifier = Verifier::new(tls);
         let builder = ClientConfig::builder_with_details(
@@ -218,18 +220,35 @@ impl Tls {
 /// The longest message that fits into one TLS record.
 const LONGEST_MESSAGE: usize = 16384;
 
+/// Our key and chain. A chain of the leaf alone is completed from `ca`, as OpenSSL does.
 fn certified_key(
     identity: &Identity,
+    anchors: &[CertificateDer<'static>],
     surroundings: &Surroundings,
 ) -> Result<CertifiedKey, TlsSetupError> {
     let key = surroundings
         .provider
         .key_provider
         .load_private_key(identity.key.clone_key())
-        .map_err(|error| TlsSetupError::Key(refused_key(identity, &error)))?;
-    Ok(CertifiedKey::new(identity.chain.clone(), key))
+        .map_err(|_| {
+            let kind = private_key::describe(&identity.key);
+            PkiError::Unsupported(format!("a private key of {kind} ({USABLE_KEYS})"))
+        })?;
+    let leaf = identity
+        .chain
+        .first()
+        .ok_or(PkiError::Missing("certificate in cert"))?;
+    if let Some(public) = key.public_key() {
+        if !Certificate::parse(leaf)?.has_key(&public) {
+            return Err(PkiError::Mismatch.into());
+        }
+    }
+    let mut chain = identity.chain.clone();
+    if chain.len() == 1 {
+        complete(&mut chain, anchors);
+    }
+    Ok(CertifiedKey::new(chain, key))
 }
 
-fn refused_key(_identity: &Identity, error: &Error) -> PkiError {
-    PkiError::Unsupported(format!("this kind of private key ({error})"))
-}
+const USABLE_KEYS: &str =
+    "usable are RSA with 2048 to 8192 bits, ECDSA with P-256 and P-384, Ed25519";

@@ -1,0 +1,145 @@
+//! Revocation lists: who has been revoked, by lists that their issuers signed.
+
+use rustls::pki_types::CertificateRevocationListDer;
+use tracing::warn;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
+
+use super::PkiError;
+use super::certificate::Certificate;
+use super::chain::Rules;
+use super::distrust::{Distrust, Reason};
+use super::name;
+use super::signature::{SignatureError, Signed};
+
+/// The revocation lists of `crl-verify`, parsed.
+#[derive(Debug)]
+pub struct Revocations<'a> {
+    lists: Vec<CertificateRevocationList<'a>>,
+}
+
+impl<'a> Revocations<'a> {
+    /// Reads the lists.
+    ///
+    /// # Errors
+    ///
+    /// [`PkiError::Malformed`] if one of them cannot be read.
+    pub fn parse(lists: &'a [CertificateRevocationListDer<'_>]) -> Result<Self, PkiError> {
+        let lists = lists
+            .iter()
+            .map(|der| match x509_parser::parse_x509_crl(der) {
+                Ok(([], list)) => Ok(list),
+                _ => Err(PkiError::Malformed("a revocation list")),
+            });
+        Ok(Self {
+            lists: lists.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Judges every certificate of a chain, leaf first. An issuer without a list is warned about, no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Distrust`] if one is revoked, if the list of its issuer is not valid, or if there is no list at all.
+    pub(super) fn check(
+        &self,
+        chain: &[&Certificate<'_>],
+        rules: Rules<'_>,
+    ) -> Result<(), Distrust> {
+        for (place, certificate) in chain.iter().enumerate() {
+            let distrust = |reason| Distrust {
+                subject: certificate.subject(),
+                reason,
+            };
+            if self.lists.is_empty() {
+                return Err(distrust(Reason::RevocationListMissing));
+            }
+            let issuer = match chain.get(place + 1) {
+                Some(issuer) => issuer,
+                None if certificate.is_self_issued() => certificate,
+                None => continue,
+            };
+            self.check_one(certificate, issuer, rules)
+                .map_err(distrust)?;
+        }
+        Ok(())
+    }
+
+    fn check_one(
+        &self,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+        rules: Rules<'_>,
+    ) -> Result<(), Reason> {
+        let mut failure = None;
+        let mut is_judged = false;
+        let lists = self
+            .lists
+            .iter()
+            .filter(|list| name::same(list.issuer(), issuer.parsed.subject()));
+        for list in lists {
+            match check_list(list, issuer, rules) {
+                Ok(()) => is_judged = true,
+                Err(why) => {
+                    failure.get_or_insert(why);
+                    continue;
+                }
+            }
+            if list
+                .iter_revoked_certificates()
+                .any(|entry| revokes(entry, certificate))
+            {
+                return Err(Reason::Revoked);
+            }
+        }
+        match failure {
+            Some(why) if !is_judged => Err(Reason::RevocationList(why)),
+            None if !is_judged => {
+                warn!(
+                    issuer = certificate.issuer(),
+                    "no revocation list of this issuer"
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a list is its issuer's, and its time is now.
+fn check_list(
+    list: &CertificateRevocationList<'_>,
+    issuer: &Certificate<'_>,
+    rules: Rules<'_>,
+) -> Result<(), String> {
+    let signed = Signed {
+        message: list.tbs_cert_list.as_ref(),
+        algorithm: &list.signature_algorithm,
+        signature: &list.signature_value.data,
+    };
+    let is_same = list.tbs_cert_list.signature.algorithm == list.signature_algorithm.algorithm;
+    let verdict = if is_same {
+        signed.verify(issuer.key(), rules.strength)
+    } else {
+        Err(SignatureError::Invalid)
+    };
+    verdict.map_err(|why| format!("cannot be trusted: {why}"))?;
+    if issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
+        return Err("is signed by a CA that may not sign revocation lists".to_owned());
+    }
+    if rules.now < list.last_update().timestamp() {
+        return Err(format!("is not valid before {}", list.last_update()));
+    }
+    match list.next_update() {
+        Some(end) if rules.now > end.timestamp() => Err(format!("expired on {end}")),
+        _ => Ok(()),
+    }
+}
+
+fn revokes(entry: &RevokedCertificate<'_>, certificate: &Certificate<'_>) -> bool {
+    let is_taken_back = entry.extensions().iter().any(|extension| {
+        // removeFromCRL
+        matches!(extension.parsed_extension(), ParsedExtension::ReasonCode(code) if code.0 == 8)
+    });
+    !is_taken_back && *entry.serial() == certificate.parsed.tbs_certificate.serial
+}
