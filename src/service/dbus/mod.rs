@@ -1,5 +1,6 @@
 //! Connect, claim the name, serve the object.
 
+mod answers;
 pub mod authz;
 pub mod backend;
 pub mod call;

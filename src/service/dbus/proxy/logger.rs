@@ -10,7 +10,7 @@ use crate::service::dbus::names;
 
 /// The log service, listening to us. Its existence is the proof that we are attached: assigning a session without that
 /// crashes the service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attached {
     connection: Connection,
     interfaces: &'static [&'static str],
