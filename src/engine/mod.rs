@@ -16,6 +16,5 @@ pub mod pki;
 pub mod profile;
 pub mod secret;
 pub mod session;
-pub mod settings;
 pub mod timers;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! One key negotiation as states that own what they need.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls::crypto::SecureRandom;
 
@@ -9,13 +9,13 @@ use super::message::Inbox;
 use super::tls::{Tls, TlsFactory};
 use crate::engine::error::ConnectionError;
 use crate::engine::secret::{Secret, SecretBytes};
+use crate::engine::wire::head::KeyId;
 
 /// One negotiation, from the reset to a key, and the TLS session it leaves behind for messages.
 #[derive(Debug)]
 pub struct Handshake {
-    key_id: u8,
+    key_id: KeyId,
     began: Instant,
-    give_up_at: Instant,
     server_reset_seen: bool,
     state: State,
 }
@@ -66,13 +66,12 @@ pub struct KeySources {
 }
 
 impl Handshake {
-    /// A negotiation that begins with our reset; it is given up `window` after `now`.
+    /// A negotiation that begins with our reset.
     #[must_use]
-    pub fn new(key_id: u8, now: Instant, window: Duration) -> Self {
+    pub const fn new(key_id: KeyId, now: Instant) -> Self {
         Self {
             key_id,
             began: now,
-            give_up_at: now + window,
             server_reset_seen: false,
             state: State::AwaitResets,
         }
@@ -207,7 +206,7 @@ impl Handshake {
 
     /// The id of the key that is negotiated.
     #[must_use]
-    pub const fn key_id(&self) -> u8 {
+    pub const fn key_id(&self) -> KeyId {
         self.key_id
     }
 
@@ -215,15 +214,6 @@ impl Handshake {
     #[must_use]
     pub const fn began(&self) -> Instant {
         self.began
-    }
-
-    /// When it is given up, unless both halves are exchanged by then.
-    #[must_use]
-    pub const fn give_up_at(&self) -> Option<Instant> {
-        match self.state {
-            State::AwaitResets | State::InTls(_) => Some(self.give_up_at),
-            State::Established(_) | State::Exchanged(_) | State::Failed => None,
-        }
     }
 
     /// Whether the server's reset has come.
@@ -358,8 +348,14 @@ fn fresh<const N: usize>(random: &dyn SecureRandom) -> Result<Secret<N>, Connect
     let mut bytes = Secret::new([0; N]);
     random
         .fill(bytes.expose_mut())
-        .map_err(|_| ConnectionError::Tls("the system gave no randomness".to_owned()))?;
+        .map_err(|_| no_randomness())?;
     Ok(bytes)
+}
+
+/// There is nothing to make secrets from.
+#[must_use]
+pub fn no_randomness() -> ConnectionError {
+    ConnectionError::Tls("the system gave no randomness".to_owned())
 }
 
 /// What a server may send before its half of the key exchange is whole.

@@ -61,20 +61,20 @@ fn item<'a>(options: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The link MTU as old peers reckon it: the worst case, headers that are never on the wire included.
-fn link_mtu(tun_mtu: u16, tcp: bool, lzo: bool, cipher: Option<Cipher>, digest: Digest) -> u32 {
+fn link_mtu(tun_mtu: u16, tcp: bool, lzo: bool, cipher: Option<Cipher>, digest: Digest) -> usize {
     let opcode = 1;
     let packet_id = 4;
-    u32::from(tun_mtu)
+    usize::from(tun_mtu)
         + opcode
         + packet_id
         + if tcp { 2 } else { 0 }
-        + u32::from(lzo)
+        + usize::from(lzo)
         + cipher.map_or(0, |cipher| crypto_overhead(cipher, digest))
 }
 
-fn crypto_overhead(cipher: Cipher, digest: Digest) -> u32 {
+const fn crypto_overhead(cipher: Cipher, digest: Digest) -> usize {
     match cipher {
-        Cipher::Aes128Cbc | Cipher::Aes192Cbc | Cipher::Aes256Cbc => 16 + 16 + digest_len(digest),
+        Cipher::Aes128Cbc | Cipher::Aes192Cbc | Cipher::Aes256Cbc => 16 + 16 + digest.output_len(),
         Cipher::Aes128Gcm | Cipher::Aes192Gcm | Cipher::Aes256Gcm => 16 + 12 + 16,
         Cipher::ChaCha20Poly1305 => 16 + 12 + 1,
     }
@@ -98,7 +98,9 @@ fn key_direction(wrapping: &Wrapping) -> Option<char> {
     }
 }
 
-const fn digest_name(digest: Digest) -> &'static str {
+/// A digest's name as OpenVPN writes it.
+#[must_use]
+pub const fn digest_name(digest: Digest) -> &'static str {
     match digest {
         Digest::Md5 => "MD5",
         Digest::Sha1 => "SHA1",
@@ -106,17 +108,6 @@ const fn digest_name(digest: Digest) -> &'static str {
         Digest::Sha256 => "SHA256",
         Digest::Sha384 => "SHA384",
         Digest::Sha512 => "SHA512",
-    }
-}
-
-const fn digest_len(digest: Digest) -> u32 {
-    match digest {
-        Digest::Md5 => 16,
-        Digest::Sha1 => 20,
-        Digest::Sha224 => 28,
-        Digest::Sha256 => 32,
-        Digest::Sha384 => 48,
-        Digest::Sha512 => 64,
     }
 }
 

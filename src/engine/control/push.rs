@@ -1,10 +1,13 @@
 //! When to ask for options; joining a reply sent in parts.
 
+use std::fmt;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroize;
 
-use crate::engine::secret::SecretText;
+use crate::engine::profile::pushed::PushError;
+use crate::engine::profile::pushed::split::{MAX_PUSH, continuation, split};
 
 /// The time between the exchanged keys and the server's options.
 #[derive(Debug)]
@@ -94,81 +97,74 @@ impl PushWait {
 /// Joins the parts of a `PUSH_REPLY` or `PUSH_UPDATE`.
 #[derive(Debug)]
 pub struct Parts {
-    joined: SecretText,
+    prefix: &'static str,
+    collected: Items,
 }
 
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            joined: SecretText::from(""),
-        }
-    }
-}
-
-/// The parts together are longer than any server has reason for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the pushed options are too long")]
-pub struct TooLong;
+/// Options as pushed, a token among them perhaps: erased when dropped, not shown by `Debug`.
+#[derive(Default, PartialEq, Eq)]
+pub struct Items(Vec<String>);
 
 impl Parts {
-    /// Takes the options of one part. The answer is the whole list, comma separated, once the last part is there.
+    /// Joins messages that begin with `prefix`.
+    #[must_use]
+    pub fn new(prefix: &'static str) -> Self {
+        Self {
+            prefix,
+            collected: Items::default(),
+        }
+    }
+
+    /// Takes one part, a whole message. The answer is all options once the last part is there.
     ///
     /// # Errors
     ///
-    /// [`TooLong`] if the parts exceed what is accepted; what was collected is gone.
-    pub fn join(&mut self, part: &str) -> Result<Option<SecretText>, TooLong> {
-        let (options, more) = strip_continuation(part);
-        let collected = std::mem::take(self).joined;
-        if collected.expose().len() + options.len() > LONGEST {
-            return Err(TooLong);
+    /// [`PushError::Malformed`] if the message has no options where it should, or the parts exceed what is accepted;
+    /// what was collected is gone.
+    pub fn join(&mut self, message: &str) -> Result<Option<Items>, PushError> {
+        let mut collected = std::mem::take(&mut self.collected);
+        let part = Items(split(message, self.prefix)?);
+        let more = continuation(&part) == Some(2);
+        let is_option = |item: &&String| !item.trim().starts_with("push-continuation ");
+        collected.0.extend(part.iter().filter(is_option).cloned());
+        if collected.iter().map(|item| item.len() + 1).sum::<usize>() > MAX_PUSH {
+            return Err(PushError::Malformed("the parts are too long".to_owned()));
         }
-        let joined = concat(collected.expose(), options);
         if more {
-            self.joined = joined;
+            self.collected = collected;
             return Ok(None);
         }
-        Ok(Some(joined))
+        Ok(Some(collected))
     }
 }
 
-/// Joins two lists without leaving a copy of either behind.
-fn concat(head: &str, tail: &str) -> SecretText {
-    let mut text = String::with_capacity(head.len() + 1 + tail.len());
-    text.push_str(head);
-    if !head.is_empty() && !tail.is_empty() {
-        text.push(',');
+impl Deref for Items {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
     }
-    text.push_str(tail);
-    let joined = SecretText::from(text.as_str());
-    text.zeroize();
-    joined
 }
 
-/// Cuts `push-continuation N` off the end; whether more parts follow.
-fn strip_continuation(part: &str) -> (&str, bool) {
-    let (head, last) = part.rsplit_once(',').unwrap_or(("", part));
-    match last.trim().strip_prefix("push-continuation ") {
-        Some(value) => (head, value.trim() == "2"),
-        None => (part, false),
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Items({})", self.0.len())
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 
 /// Between requests while a login is pending.
 const PENDING_PAUSE: Duration = Duration::from_secs(8);
-/// The bytes of all parts together.
-const LONGEST: usize = 786_432;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn start() -> Instant {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "any instant will do as the start of virtual time"
-        )]
-        Instant::now()
-    }
+    use crate::testing::start;
 
     #[test]
     fn requests_come_at_once_and_then_slower() {
@@ -209,22 +205,28 @@ mod tests {
 
     #[test]
     fn parts_are_joined_and_the_continuation_is_gone() {
-        let mut parts = Parts::default();
-        assert_eq!(parts.join("route 1,route 2,push-continuation 2"), Ok(None));
-        assert_eq!(parts.join("push-continuation 2"), Ok(None));
+        let mut parts = Parts::new("PUSH_REPLY");
+        let mut joined = |message| {
+            let items = parts.join(message).unwrap();
+            items.map(|items| items.to_vec())
+        };
         assert_eq!(
-            parts.join("ping 5,push-continuation 1"),
-            Ok(Some(SecretText::from("route 1,route 2,ping 5")))
+            joined("PUSH_REPLY,route 1,route 2,push-continuation 2"),
+            None
         );
-        assert_eq!(parts.join("ping 7"), Ok(Some(SecretText::from("ping 7"))));
-        assert_eq!(parts.join(""), Ok(Some(SecretText::from(""))));
+        assert_eq!(joined("PUSH_REPLY,push-continuation 2"), None);
+        assert_eq!(
+            joined("PUSH_REPLY,ping 5,push-continuation 1").unwrap(),
+            ["route 1", "route 2", "ping 5"]
+        );
+        assert_eq!(joined("PUSH_REPLY,ping 7").unwrap(), ["ping 7"]);
+        assert!(joined("PUSH_REPLY").unwrap().is_empty());
     }
 
     #[test]
     fn endless_parts_are_refused() {
-        let mut parts = Parts::default();
-        let part = format!("{},push-continuation 2", "x".repeat(60_000));
-        let refused = (0..20).map(|_| parts.join(&part)).find(Result::is_err);
-        assert_eq!(refused, Some(Err(TooLong)));
+        let mut parts = Parts::new("PUSH_REPLY");
+        let part = format!("PUSH_REPLY,{},push-continuation 2", "x".repeat(60_000));
+        assert!((0..20).any(|_| parts.join(&part).is_err()));
     }
 }

@@ -7,6 +7,8 @@ pub enum DropReason {
     Buffer,
     /// A compressed packet where none may be.
     Compress,
+    /// A control packet or message that makes no sense where it came.
+    Control,
     /// The tag or the padding is wrong: not from our peer, or damaged.
     Decrypt,
     /// The HMAC of an old cipher is wrong.
@@ -37,9 +39,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Buffer,
         Self::Compress,
+        Self::Control,
         Self::Decrypt,
         Self::Hmac,
         Self::KeyState,
@@ -61,6 +64,7 @@ impl DropReason {
         match self {
             Self::Buffer => "BUFFER_ERROR",
             Self::Compress => "COMPRESS_ERROR",
+            Self::Control => "CC_ERROR",
             Self::Decrypt => "DECRYPT_ERROR",
             Self::Hmac => "HMAC_ERROR",
             Self::KeyState => "KEY_STATE_ERROR",

@@ -17,7 +17,6 @@ pub mod signature;
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
-use zeroize::Zeroize;
 
 use super::secret::SecretText;
 
@@ -53,12 +52,6 @@ impl Identity {
             chain.extend(certificates(extra)?);
         }
         Ok(Self { chain, key })
-    }
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        self.key.zeroize();
     }
 }
 

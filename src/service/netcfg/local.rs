@@ -1,16 +1,14 @@
-//! The network set up by ourselves: a plan on a TUN device, its DNS, and the record of both.
+//! The network set up by ourselves: a plan on a TUN device through netlink.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tracing::{debug, info, warn};
 
-use super::applied::{Applied, Entry, Owner};
-use super::dns::{Dns, DnsInForce};
+use super::applied::Applied;
 use super::finder::{Find, Finder};
 use super::kernel::Kernel;
-use super::record::Record;
-use super::{NetError, TunDevice, link, route, wishes};
+use super::{NetError, TunDevice, wishes};
 use crate::engine::netplan::NetPlan;
 
 /// Where things are.
@@ -22,8 +20,6 @@ pub struct LocalOptions {
     pub resolv_conf: PathBuf,
     /// Who is told about DNS.
     pub resolver: Resolver,
-    /// The system bus, if there is a connection already; else one is made when it is needed.
-    pub bus: Option<zbus::Connection>,
 }
 
 /// Who is told about DNS.
@@ -44,7 +40,6 @@ impl Default for LocalOptions {
             record: None,
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
             resolver: Resolver::Auto,
-            bus: None,
         }
     }
 }
@@ -52,8 +47,7 @@ impl Default for LocalOptions {
 /// A network set up by ourselves.
 #[derive(Debug)]
 pub struct Local {
-    record: Option<PathBuf>,
-    dns: Dns,
+    options: LocalOptions,
     kernel: Option<Kernel>,
     applied: Option<Applied>,
 }
@@ -63,8 +57,7 @@ impl Local {
     #[must_use]
     pub fn new(options: LocalOptions) -> Self {
         Self {
-            record: options.record,
-            dns: Dns::new(options.resolver, options.resolv_conf, options.bus),
+            options,
             kernel: None,
             applied: None,
         }
@@ -84,15 +77,14 @@ impl Local {
             self.revert().await?;
         }
         if self.kernel.is_none() {
-            self.kernel = Some(open()?);
+            let kernel =
+                Kernel::open().map_err(|error| NetError::new("open", "a netlink socket", error))?;
+            self.kernel = Some(kernel);
         }
         let device = tun.name.clone();
-        let find = if self.applied.is_none() {
-            self.take_over(tun).await?
-        } else {
-            Find::New
-        };
-        match self.establish(plan, find).await {
+        debug!(%device, options = ?self.options, "setting up the network");
+        self.applied.get_or_insert_with(|| Applied::new(tun));
+        match self.establish(plan, Find::New).await {
             Ok(()) => {
                 info!(%device, "the network is set up");
                 Ok(())
@@ -131,10 +123,7 @@ impl Local {
         if !applied.protected.contains(&address) {
             applied.protected.push(address);
         }
-        let wanted = self.find(Find::New).await?;
-        self.save(&wanted.entries, None)?;
-        self.set_routes(wanted).await?;
-        self.save(&[], None)
+        self.set_routes(Find::New).await
     }
 
     /// See [`super::Network::refresh`].
@@ -159,36 +148,7 @@ impl Local {
         let (Some(mut applied), Some(kernel)) = (self.applied.take(), &self.kernel) else {
             return Ok(());
         };
-        let names = self.dns.take_back().await;
-        let rest = applied.take_back(kernel).await;
-        names.and(rest)?;
-        info!(device = %applied.tun.name, "the network is as before");
-        self.forget()
-    }
-
-    /// Begins with nothing in force, or with what a process before us left on the same device.
-    async fn take_over(&mut self, tun: TunDevice) -> Result<Find, NetError> {
-        let left = match &self.record {
-            Some(path) => load(path)?,
-            None => None,
-        };
-        let Some(left) = left else {
-            self.applied = Some(Applied::new(tun));
-            return Ok(Find::New);
-        };
-        if left.tun != tun {
-            debug!(device = %left.tun.name, "taking back what an earlier process left");
-            take_back(left, &mut self.dns).await?;
-            self.applied = Some(Applied::new(tun));
-            return Ok(Find::New);
-        }
-        info!(device = %tun.name, "taking over what an earlier process set up");
-        let mut applied = Applied::new(tun);
-        applied.addresses = left.addresses;
-        applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
-        self.dns.adopt(left.dns.into_iter().next_back());
-        self.applied = Some(applied);
-        Ok(Find::All)
+        applied.take_back(kernel).await
     }
 
     async fn establish(&mut self, plan: &NetPlan, find: Find) -> Result<(), NetError> {
@@ -197,138 +157,28 @@ impl Local {
         };
         applied.plan = plan.clone();
         applied.set_link(kernel, plan).await?;
-        if find == Find::All {
-            applied.keep_present_addresses(kernel).await?;
-        }
         applied.add_addresses(kernel, plan).await?;
-        let tun = applied.tun.clone();
-        let wanted = self.find(find).await?;
-        let names = self.dns.prepare(&tun, &plan.dns).await?;
-        self.save(&wanted.entries, names.as_ref())?;
-        self.set_routes(wanted).await?;
+        self.set_routes(find).await?;
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
         if applied.drop_addresses(kernel, plan).await? {
-            let wanted = self.find(Find::All).await?;
-            self.set_routes(wanted).await?;
+            self.set_routes(Find::All).await?;
         }
-        self.dns.put_in_force(names, &plan.dns).await?;
-        self.save(&[], None)
+        Ok(())
     }
 
-    async fn find(&self, find: Find) -> Result<Wanted, NetError> {
-        let mut wanted = Wanted::default();
-        let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
-            return Ok(wanted);
-        };
-        let mut finder = Finder::new(kernel, applied, find);
-        for wish in wishes::of_plan(&applied.plan, &applied.protected) {
-            wanted.entries.extend(finder.fulfil(wish).await?);
-        }
-        wanted.seen = finder.into_seen().await?;
-        Ok(wanted)
-    }
-
-    async fn set_routes(&mut self, wanted: Wanted) -> Result<(), NetError> {
+    async fn set_routes(&mut self, find: Find) -> Result<(), NetError> {
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
-        applied
-            .set_routes(kernel, wanted.entries, wanted.seen.as_deref())
-            .await
-    }
-
-    /// Records what is in force and what is about to be.
-    fn save(&self, coming: &[Entry], names: Option<&DnsInForce>) -> Result<(), NetError> {
-        let (Some(path), Some(applied)) = (&self.record, &self.applied) else {
-            return Ok(());
-        };
-        let mut routes: Vec<_> = applied
-            .routes
-            .iter()
-            .chain(coming)
-            .filter(|entry| entry.owner == Owner::Us)
-            .map(|entry| entry.route)
-            .collect();
-        routes.dedup();
-        let record = Record {
-            tun: applied.tun.clone(),
-            addresses: applied.addresses.clone(),
-            routes,
-            dns: self
-                .dns
-                .in_force()
-                .into_iter()
-                .chain(names)
-                .cloned()
-                .collect(),
-        };
-        record
-            .save(path)
-            .map_err(|error| NetError::new("write the record", path.display(), error))
-    }
-
-    fn forget(&self) -> Result<(), NetError> {
-        self.record.as_deref().map_or(Ok(()), forget)
-    }
-}
-
-/// Routes to set, and the routes there are if all of them were looked at.
-#[derive(Debug, Default)]
-struct Wanted {
-    entries: Vec<Entry>,
-    seen: Option<Vec<route::SeenRoute>>,
-}
-
-/// Takes back what a process that died left in force, by the record that it kept. Says whether there was a record.
-///
-/// # Errors
-///
-/// The first step that failed; the record stays then.
-pub async fn cleanup(record: &Path, bus: Option<zbus::Connection>) -> Result<bool, NetError> {
-    let Some(left) = load(record)? else {
-        return Ok(false);
-    };
-    let mut dns = Dns::new(Resolver::Nobody, PathBuf::new(), bus);
-    take_back(left, &mut dns).await?;
-    forget(record)?;
-    Ok(true)
-}
-
-async fn take_back(left: Record, dns: &mut Dns) -> Result<(), NetError> {
-    let kernel = open()?;
-    let found = link::read(&kernel, left.tun.index).await;
-    let same_device = found.is_ok_and(|(name, _)| name == left.tun.name);
-    let mut first_error = None;
-    for names in left.dns.into_iter().rev() {
-        if matches!(names, DnsInForce::Resolved(_)) && !same_device {
-            continue;
+        let plan = applied.plan.clone();
+        let mut finder = Finder::new(kernel, applied, &plan, find);
+        let mut wanted = Vec::new();
+        for wish in wishes::of_plan(&plan, &applied.protected) {
+            wanted.extend(finder.fulfil(wish).await?);
         }
-        dns.adopt(Some(names));
-        if let Err(error) = dns.take_back().await {
-            first_error.get_or_insert(error);
-        }
+        let seen = finder.into_seen().await?;
+        applied.set_routes(kernel, wanted, seen.as_deref()).await
     }
-    let mut applied = Applied::new(left.tun);
-    applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
-    if same_device {
-        applied.addresses = left.addresses;
-    }
-    if let Err(error) = applied.take_back(&kernel).await {
-        first_error.get_or_insert(error);
-    }
-    first_error.map_or(Ok(()), Err)
-}
-
-fn open() -> Result<Kernel, NetError> {
-    Kernel::open().map_err(|error| NetError::new("open", "a netlink socket", error))
-}
-
-fn load(path: &Path) -> Result<Option<Record>, NetError> {
-    Record::load(path).map_err(|error| NetError::new("read the record", path.display(), error))
-}
-
-fn forget(path: &Path) -> Result<(), NetError> {
-    Record::forget(path).map_err(|error| NetError::new("remove the record", path.display(), error))
 }

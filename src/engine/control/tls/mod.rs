@@ -2,8 +2,6 @@
 
 mod error;
 mod parameters;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};

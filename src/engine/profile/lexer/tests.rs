@@ -1,5 +1,3 @@
-//! The laws and examples of this room.
-
 use proptest::prelude::*;
 
 use super::*;

@@ -1,10 +1,8 @@
-//! The laws and examples of this room.
-
 use proptest::prelude::*;
 
 use super::split::split;
 use super::*;
-use crate::engine::settings::CompressionPolicy;
+use crate::engine::config::CompressionPolicy;
 
 fn reply(text: &str) -> Result<(PushedOptions, Vec<Note>), PushError> {
     reply_with(text, &PullRules::default())

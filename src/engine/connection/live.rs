@@ -1,0 +1,339 @@
+//! An attempt that is not over: packets, deadlines and orders to the rooms they belong to.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::conversation::Conversation;
+use super::farewell::Farewell;
+use super::outputs::Outputs;
+use super::tunnel::Tunnel;
+use crate::engine::config::{ConnectionConfig, Transport};
+use crate::engine::control::channel::Rejected;
+use crate::engine::control::keyring::{Keyring, Notice};
+use crate::engine::control::push::PushWait;
+use crate::engine::control::wrap::WrapError;
+use crate::engine::data::plane;
+use crate::engine::data::stats::{DropReason, Stats};
+use crate::engine::error::ConnectionError;
+use crate::engine::event::{Ended, Event, Input, Stage};
+use crate::engine::wire::head::PacketHead;
+
+/// The machines of one attempt.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) config: ConnectionConfig,
+    pub(super) keyring: Keyring,
+    pub(super) phase: Phase,
+    pub(super) conversation: Conversation,
+    /// Drops of control packets.
+    drops: Stats,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The first key is negotiated.
+    KeyExchange,
+    /// The server's options are awaited.
+    AwaitPush(PushWait),
+    /// Data flows.
+    Up(Box<Tunnel>),
+    /// We are saying goodbye.
+    Leaving(Box<Tunnel>, Farewell),
+}
+
+impl Live {
+    pub(super) fn new(config: ConnectionConfig, now: Instant) -> Result<Self, ConnectionError> {
+        Ok(Self {
+            keyring: Keyring::new(&config, now)?,
+            phase: Phase::KeyExchange,
+            conversation: Conversation::default(),
+            drops: Stats::default(),
+            config,
+        })
+    }
+
+    pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        let is_data = packet
+            .first()
+            .and_then(|byte| PacketHead::decode(*byte).ok())
+            .is_some_and(|head| head.opcode.is_data());
+        match (&mut self.phase, is_data) {
+            (Phase::Up(tunnel), true) => tunnel.open(now, packet),
+            (Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..), true) => {
+                self.drops.drop(DropReason::KeyState);
+                None
+            }
+            (_, false) => {
+                self.open_control(now, packet);
+                None
+            }
+        }
+    }
+
+    fn open_control(&mut self, now: Instant, packet: &[u8]) {
+        match self.keyring.receive(now, packet) {
+            Ok(()) => {
+                if let Phase::Up(tunnel) = &mut self.phase {
+                    tunnel.data.note_heard(now);
+                }
+            }
+            Err(rejected) => {
+                tracing::debug!(%rejected, "control packet dropped");
+                self.drops.drop(drop_reason(rejected));
+            }
+        }
+    }
+
+    pub(super) fn seal_room(&self) -> (usize, usize) {
+        match &self.phase {
+            Phase::Up(tunnel) | Phase::Leaving(tunnel, _) => tunnel.data.seal_room(),
+            Phase::AwaitPush(_) | Phase::KeyExchange => (0, 0),
+        }
+    }
+
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        match &mut self.phase {
+            Phase::Up(tunnel) => tunnel.seal(now, buffer, payload),
+            Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..) => None,
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.drops;
+        if let Phase::Up(tunnel) | Phase::Leaving(tunnel, _) = &self.phase {
+            stats.merge(tunnel.data.stats());
+        }
+        stats
+    }
+
+    pub(super) fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input,
+        out: &mut Outputs,
+    ) -> Result<(), Ended> {
+        match input {
+            Input::Answer(text) => self.answer(&text),
+            Input::AppControl { protocol, payload } => self.send_app_control(&protocol, &payload),
+            Input::Deadline => self.tick(now, out),
+            Input::PathChanged => {
+                self.ping(now, out);
+                Ok(())
+            }
+            Input::Renegotiate => {
+                self.keyring.renegotiate(now);
+                Ok(())
+            }
+            Input::Stop => self.leave(now, out),
+            Input::TransportFailed(why) => Err(Ended::Failed(ConnectionError::Transport(why))),
+        }
+    }
+
+    /// Does all that has come up, until there is nothing left but to wait.
+    pub(super) fn process(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
+        loop {
+            while let Some(notice) = self.keyring.poll() {
+                self.on_notice(now, notice, out)?;
+            }
+            let Phase::Up(tunnel) = &mut self.phase else {
+                break;
+            };
+            let Some(notice) = tunnel.data.poll(now) else {
+                break;
+            };
+            self.on_data_notice(now, notice, out)?;
+        }
+        self.flush(now, out);
+        self.check_farewell(now)
+    }
+
+    /// Hands over the control packets that are due.
+    pub(super) fn flush(&mut self, now: Instant, out: &mut Outputs) {
+        while let Some(packet) = self.keyring.transmit(now) {
+            out.transmit(&packet);
+        }
+    }
+
+    /// When to come back, and what for.
+    pub(super) fn deadline(&self) -> Option<(Instant, &'static str)> {
+        let phase = match &self.phase {
+            Phase::KeyExchange => None,
+            Phase::AwaitPush(wait) => Some((wait.next_request(), "push request"))
+                .min(Some((wait.deadline(), "push reply"))),
+            Phase::Up(tunnel) => tunnel.deadline(),
+            Phase::Leaving(_, farewell) => Some((farewell.deadline(), "farewell")),
+        };
+        phase.into_iter().chain(self.keyring.deadline()).min()
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
+        self.keyring.handle_deadline(now);
+        match &mut self.phase {
+            Phase::KeyExchange => Ok(()),
+            Phase::AwaitPush(wait) if now >= wait.deadline() => {
+                let seconds = wait.window().as_secs();
+                let stage = if wait.login_pending() {
+                    "the login outside of the tunnel"
+                } else {
+                    "the server's options"
+                };
+                Err(Ended::Failed(ConnectionError::HandshakeTimeout {
+                    seconds,
+                    stage,
+                }))
+            }
+            Phase::AwaitPush(wait) => {
+                if wait.request_due(now) {
+                    self.say("PUSH_REQUEST")?;
+                }
+                Ok(())
+            }
+            Phase::Up(tunnel) => tunnel.check_limits(now).map_err(Ended::Failed),
+            Phase::Leaving(tunnel, farewell) => {
+                farewell.tick(now, tunnel, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_notice(&mut self, now: Instant, notice: Notice, out: &mut Outputs) -> Result<(), Ended> {
+        match notice {
+            Notice::BadCommand => self.drops.drop(DropReason::Control),
+            Notice::Command(command) => return self.on_command(now, &command, out),
+            Notice::Drop(key_id) => {
+                if let Some(tunnel) = self.tunnel() {
+                    tunnel.data.drop_key(key_id.get());
+                }
+            }
+            Notice::Exchanged => {
+                out.event(Event::Stage(Stage::GettingConfig));
+                let mut wait = PushWait::new(now, self.keyring.windows().hand);
+                if wait.request_due(now) {
+                    self.say("PUSH_REQUEST")?;
+                }
+                self.phase = Phase::AwaitPush(wait);
+            }
+            Notice::Failed(error) => return Err(Ended::Failed(error)),
+            Notice::Install(key_id, block) => {
+                if let Some(tunnel) = self.tunnel() {
+                    tunnel.install(key_id.get(), block).map_err(Ended::Failed)?;
+                }
+            }
+            Notice::ServerAnswered => out.event(Event::Stage(Stage::ServerAnswered)),
+            Notice::SwitchTo(key_id) => {
+                let key_id = key_id.get();
+                if let Some(tunnel) = self.tunnel() {
+                    tunnel.data.switch_to(key_id);
+                    out.event(Event::KeyRenewed { key_id });
+                }
+            }
+            Notice::TlsUp => out.event(Event::Stage(Stage::Authenticating)),
+        }
+        Ok(())
+    }
+
+    fn on_data_notice(
+        &mut self,
+        now: Instant,
+        notice: plane::Notice,
+        out: &mut Outputs,
+    ) -> Result<(), Ended> {
+        match notice {
+            plane::Notice::KeyNearlyUsedUp { .. } => self.keyring.renegotiate(now),
+            plane::Notice::NewerKeyHeard { key_id } => self.keyring.note_heard(key_id),
+            plane::Notice::PeerExited => return Err(Ended::Failed(ConnectionError::PeerExited)),
+            plane::Notice::PeerLost { silence } => {
+                let seconds = silence.as_secs();
+                return Err(Ended::Failed(ConnectionError::PeerLost { seconds }));
+            }
+            plane::Notice::PingDue => self.ping(now, out),
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, now: Instant, out: &mut Outputs) {
+        if let Phase::Up(tunnel) = &mut self.phase {
+            if let Some(packet) = tunnel.data.ping(now) {
+                out.transmit(packet);
+            }
+        }
+    }
+
+    /// Says goodbye, as far as there is somebody to say it to.
+    fn leave(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
+        let phase = std::mem::replace(&mut self.phase, Phase::KeyExchange);
+        let mut tunnel = match phase {
+            Phase::AwaitPush(_) | Phase::KeyExchange => return Err(Ended::Stopped),
+            Phase::Up(tunnel) => tunnel,
+            leaving @ Phase::Leaving(..) => {
+                self.phase = leaving;
+                return Ok(());
+            }
+        };
+        let by_control = tunnel.options.flags.cc_exit;
+        if by_control {
+            self.say("EXIT")?;
+        }
+        let is_udp = self.config.endpoint.transport == Transport::Udp;
+        let goodbyes = if is_udp && (!by_control || self.keyring.is_renegotiating()) {
+            tunnel
+                .options
+                .exit_notify
+                .unwrap_or(self.config.timing.exit_notify)
+        } else {
+            0
+        };
+        let mut farewell = Farewell::new(now, by_control, goodbyes);
+        farewell.tick(now, &mut tunnel, out);
+        self.phase = Phase::Leaving(tunnel, farewell);
+        Ok(())
+    }
+
+    /// Ends the attempt once the server knows, or had time enough.
+    fn check_farewell(&self, now: Instant) -> Result<(), Ended> {
+        match &self.phase {
+            Phase::Leaving(_, farewell)
+                if farewell.is_over(now, self.keyring.all_acknowledged()) =>
+            {
+                Err(Ended::Stopped)
+            }
+            Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..) | Phase::Up(_) => Ok(()),
+        }
+    }
+
+    /// Sends a control message.
+    pub(super) fn say(&mut self, command: &str) -> Result<(), Ended> {
+        self.keyring.send(command).map_err(Ended::Failed)
+    }
+
+    pub(super) fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        match &mut self.phase {
+            Phase::Leaving(tunnel, _) | Phase::Up(tunnel) => Some(tunnel),
+            Phase::AwaitPush(_) | Phase::KeyExchange => None,
+        }
+    }
+
+    pub(super) fn count_bad_message(&mut self) {
+        self.drops.drop(DropReason::Control);
+    }
+}
+
+const fn drop_reason(rejected: Rejected) -> DropReason {
+    match rejected {
+        Rejected::UnknownKey => DropReason::KeyState,
+        Rejected::Wrapping(WrapError::Malformed(_)) => DropReason::Buffer,
+        Rejected::Wrapping(WrapError::Replayed) => DropReason::Replay,
+        Rejected::Wrapping(WrapError::Unauthentic) => DropReason::Hmac,
+        Rejected::EarlyNegotiation(_)
+        | Rejected::ForAnother
+        | Rejected::Misplaced
+        | Rejected::TooFar
+        | Rejected::UnknownSession => DropReason::Control,
+    }
+}

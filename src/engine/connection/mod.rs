@@ -1,0 +1,136 @@
+//! `Connection`: the sans-I/O API of one attempt; sorts datagrams, carries keys from control to data.
+
+mod agree;
+mod conversation;
+mod farewell;
+mod live;
+mod outputs;
+mod tunnel;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use self::live::Live;
+use self::outputs::Outputs;
+use super::config::ConnectionConfig;
+use super::data::stats::Stats;
+use super::event::{Ended, Event, Input, Output, Stage};
+
+/// One attempt at one remote. Owns no socket, reads no clock, spawns nothing.
+///
+/// After every input, call [`Connection::poll_output`] until it says [`Output::Wait`].
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    outputs: Outputs,
+    now: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Live(Box<Live>),
+    /// Every input is ignored; the counters stay readable.
+    Over(Box<Stats>),
+}
+
+impl Connection {
+    /// Begins an attempt; the first outputs are ready at once.
+    #[must_use]
+    pub fn new(config: ConnectionConfig, now: Instant) -> Self {
+        let mut outputs = Outputs::default();
+        outputs.event(Event::Stage(Stage::Waiting));
+        let state = match Live::new(config, now) {
+            Ok(live) => State::Live(Box::new(live)),
+            Err(error) => {
+                outputs.event(Event::Ended(Ended::Failed(error)));
+                State::Over(Box::default())
+            }
+        };
+        Self {
+            state,
+            outputs,
+            now,
+        }
+    }
+
+    /// Takes a deadline, an answer or an order.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        self.now = now;
+        if let State::Live(live) = &mut self.state {
+            let result = live.handle_input(now, input, &mut self.outputs);
+            self.conclude(result);
+        }
+    }
+
+    /// Takes one packet from the network. A data packet is opened where it lies: the answer is where in `packet` the
+    /// tunnelled IP packet is. Control packets and keepalive give `None`. May be called for many packets in a row
+    /// before the outputs are drained.
+    pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        self.now = now;
+        match &mut self.state {
+            State::Live(live) => live.open(now, packet),
+            State::Over(_) => None,
+        }
+    }
+
+    /// How many bytes [`Connection::seal`] needs in front of a payload (exactly) and behind it (at most).
+    #[must_use]
+    pub fn seal_room(&self) -> (usize, usize) {
+        match &self.state {
+            State::Live(live) => live.seal_room(),
+            State::Over(_) => (0, 0),
+        }
+    }
+
+    /// Seals the IP packet at `payload` in `buffer` where it lies; the answer is where in `buffer` the finished packet
+    /// is. `None`: no key yet, or nothing may be sent.
+    pub fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        match &mut self.state {
+            State::Live(live) => live.seal(now, buffer, payload),
+            State::Over(_) => None,
+        }
+    }
+
+    /// The counters of tunnel traffic and of drops, those of control packets included.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        match &self.state {
+            State::Live(live) => live.stats(),
+            State::Over(stats) => **stats,
+        }
+    }
+
+    /// The next thing to do. [`Output::Wait`] ends the drain.
+    pub fn poll_output(&mut self) -> Output<'_> {
+        if self.outputs.is_empty() {
+            if let State::Live(live) = &mut self.state {
+                let result = live.process(self.now, &mut self.outputs);
+                self.conclude(result);
+            }
+        }
+        if self.outputs.is_empty() {
+            let (until, name) = match &self.state {
+                State::Live(live) => live.deadline().unzip(),
+                State::Over(_) => (None, None),
+            };
+            let name = name.unwrap_or("nothing");
+            return Output::Wait { until, name };
+        }
+        self.outputs.take()
+    }
+
+    /// Ends the attempt if `result` says so; what is to be sent is sent before.
+    fn conclude(&mut self, result: Result<(), Ended>) {
+        let (Err(ended), State::Live(live)) = (result, &mut self.state) else {
+            return;
+        };
+        live.flush(self.now, &mut self.outputs);
+        self.outputs.event(Event::Ended(ended));
+        self.state = State::Over(Box::new(live.stats()));
+    }
+}
