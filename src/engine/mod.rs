@@ -16,5 +16,6 @@ pub mod pki;
 pub mod profile;
 pub mod secret;
 pub mod session;
+pub mod settings;
 pub mod timers;
 pub mod wire;

@@ -477,3 +477,6 @@ const SMALLEST_PAYLOAD: usize = 16;
 const MOST_ACKS_WITH_MESSAGE: usize = 4;
 /// Session id, four acknowledgements with their count and session id, message id.
 const BODY_OVERHEAD: usize = 8 + 1 + 4 * MOST_ACKS_WITH_MESSAGE + 8 + 4;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::stats::DropReason;
-use crate::engine::config::Framing;
+use crate::engine::settings::Framing;
 
 /// What an opened payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

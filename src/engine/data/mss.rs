@@ -4,7 +4,7 @@ use super::checksum;
 use super::key::Format;
 use super::packet::{self, IpVersion, TCP, TCP_CHECKSUM, flag, put, take};
 use super::plane::DataSetup;
-use crate::engine::config::{Framing, MssFix, Transport};
+use crate::engine::settings::{Framing, MssFix, Transport};
 
 /// The largest segment size that fits into one tunnel packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

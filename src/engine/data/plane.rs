@@ -10,7 +10,7 @@ use super::keepalive::Keepalive;
 use super::key::{DataKey, KeyError};
 use super::slot::{Slot, head_of};
 use super::stats::{DropReason, Stats};
-use crate::engine::config::{CompressionPolicy, MssFix, Transport};
+use crate::engine::settings::{CompressionPolicy, MssFix, Transport};
 
 /// What the data channel needs to know beside its keys.
 #[derive(Debug, Clone)]

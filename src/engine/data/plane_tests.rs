@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use rustls::crypto::GetRandomFailed;
 
 use super::*;
-use crate::engine::config::Framing;
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
@@ -12,6 +11,7 @@ use crate::engine::data::key::Format;
 use crate::engine::data::model::{Model, assert_sound};
 use crate::engine::data::packet::IpVersion;
 use crate::engine::secret::Secret;
+use crate::engine::settings::Framing;
 use crate::testing::{hex, hex_array, start};
 
 /// Gives 0, 1, 2 and so on.

@@ -9,8 +9,8 @@ use super::legacy::Legacy;
 use super::mss::MssLimit;
 use super::plane::DataSetup;
 use super::stats::DropReason;
-use crate::engine::config::Framing;
 use crate::engine::crypto::replay::ReplayWindow;
+use crate::engine::settings::Framing;
 
 /// One key that opens, and may seal.
 #[derive(Debug)]

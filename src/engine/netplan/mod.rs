@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+pub use super::settings::{DnsSec, DnsTransport};
+
 /// The network as it must become while the session is connected. Two equal plans need no work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetPlan {
@@ -98,26 +100,4 @@ pub struct DnsServer {
     pub address: SocketAddr,
     /// The name for TLS, with DNS over TLS.
     pub name: Option<String>,
-}
-
-/// DNSSEC as pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsSec {
-    /// Off.
-    No,
-    /// Where possible.
-    Optional,
-    /// Required.
-    Yes,
-}
-
-/// How DNS travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsTransport {
-    /// Over HTTPS.
-    Https,
-    /// Plain.
-    Plain,
-    /// Over TLS.
-    Tls,
 }

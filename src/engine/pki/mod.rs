@@ -17,6 +17,7 @@ pub mod signature;
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use super::secret::SecretText;
 
@@ -52,6 +53,12 @@ impl Identity {
             chain.extend(certificates(extra)?);
         }
         Ok(Self { chain, key })
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        self.key.zeroize();
     }
 }
 

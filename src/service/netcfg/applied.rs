@@ -118,6 +118,16 @@ impl Applied {
         Ok(())
     }
 
+    /// Forgets addresses that somebody has removed.
+    pub(super) async fn keep_present_addresses(&mut self, kernel: &Kernel) -> Result<(), NetError> {
+        let present = link::addresses(kernel, self.tun.index)
+            .await
+            .map_err(|error| NetError::new("list the addresses of", &self.tun.name, error))?;
+        self.addresses
+            .retain(|kept| present.iter().any(|seen| seen.network == kept.network));
+        Ok(())
+    }
+
     /// Removes the addresses that the plan has not. What the kernel takes along with one (other addresses of its
     /// subnet, routes that need it) is put back by the caller.
     pub(super) async fn drop_addresses(
@@ -305,6 +315,15 @@ async fn put(kernel: &Kernel, entry: &mut Entry, replace: bool) -> io::Result<()
 }
 
 impl Entry {
+    /// A route of a process before this one, ours by its protocol number.
+    pub(super) fn left_over(route: KernelRoute) -> Self {
+        Self {
+            wish: RouteWish::Leftover,
+            route,
+            owner: Owner::Us,
+        }
+    }
+
     /// Whether the route leads into the tunnel, where the gateway only names the device.
     fn may_drop_gateway(&self) -> bool {
         use crate::engine::netplan::RouteVia;

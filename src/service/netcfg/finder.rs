@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::route::{KernelRoute, Leads, MAIN_TABLE, SeenRoute, Target, Way};
 use super::wishes::{self, RouteWish};
 use super::{NetError, route, ways};
-use crate::engine::netplan::{NetPlan, Route, RouteVia};
+use crate::engine::netplan::{Route, RouteVia};
 
 /// Which ways are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,23 +25,16 @@ pub(super) enum Find {
 pub(super) struct Finder<'a> {
     kernel: &'a Kernel,
     applied: &'a Applied,
-    plan: &'a NetPlan,
     find: Find,
     seen: Option<Vec<SeenRoute>>,
 }
 
 impl<'a> Finder<'a> {
     /// A finder for the wishes of `plan`.
-    pub(super) fn new(
-        kernel: &'a Kernel,
-        applied: &'a Applied,
-        plan: &'a NetPlan,
-        find: Find,
-    ) -> Self {
+    pub(super) fn new(kernel: &'a Kernel, applied: &'a Applied, find: Find) -> Self {
         Self {
             kernel,
             applied,
-            plan,
             find,
             seen: None,
         }
@@ -66,6 +59,7 @@ impl<'a> Finder<'a> {
             RouteWish::BlockIpv6 => wishes::block(wishes::all_ipv6(), table),
             RouteWish::BlockLocal => self.block_local().await?,
             RouteWish::Bypass(address) => self.bypass(*address).await?,
+            RouteWish::Leftover => Vec::new(),
             RouteWish::Planned(planned) => self.planned(planned).await?,
         };
         let entry = |route| Entry {
@@ -187,6 +181,6 @@ impl<'a> Finder<'a> {
     }
 
     fn table(&self) -> u32 {
-        self.plan.table.unwrap_or(MAIN_TABLE)
+        self.applied.plan.table.unwrap_or(MAIN_TABLE)
     }
 }

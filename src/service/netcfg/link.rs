@@ -109,6 +109,27 @@ pub(super) async fn remove_address(
     Ok(())
 }
 
+/// The addresses of a link that can be reached from beyond it.
+pub(super) async fn addresses(kernel: &Kernel, index: u32) -> io::Result<Vec<DeviceAddress>> {
+    let answers = kernel
+        .request(
+            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+            Ask::Dump,
+        )
+        .await?;
+    Ok(answers
+        .iter()
+        .filter_map(|answer| {
+            let RouteNetlinkMessage::NewAddress(message) = answer else {
+                return None;
+            };
+            (message.header.index == index)
+                .then(|| address_of(message))
+                .flatten()
+        })
+        .collect())
+}
+
 fn address_message(index: u32, address: DeviceAddress) -> AddressMessage {
     let local = address.network.addr();
     let mut message = AddressMessage::default();
@@ -141,6 +162,28 @@ fn far_end(address: DeviceAddress) -> Option<IpAddr> {
     let known =
         peer.is_ipv6() && address.network.contains(&peer) && address.network.prefix_len() < 128;
     (peer.is_ipv4() == address.network.addr().is_ipv4() && !known).then_some(peer)
+}
+
+fn address_of(message: &AddressMessage) -> Option<DeviceAddress> {
+    let mut local = None;
+    let mut far = None;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(address) = attribute {
+            local = Some(*address);
+        } else if let AddressAttribute::Address(address) = attribute {
+            far = Some(*address);
+        }
+    }
+    let address = local.or(far)?;
+    if let IpAddr::V6(v6) = address {
+        if v6.is_unicast_link_local() {
+            return None;
+        }
+    }
+    Some(DeviceAddress {
+        network: IpNet::new(address, message.header.prefix_len).ok()?,
+        peer: far.filter(|far| *far != address),
+    })
 }
 
 /// `IN6_ADDR_GEN_MODE_NONE` of `linux/if_link.h`.

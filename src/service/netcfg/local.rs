@@ -1,14 +1,16 @@
-//! The network set up by ourselves: a plan on a TUN device through netlink.
+//! The network set up by ourselves: a plan on a TUN device, its DNS, and the record of both.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::{debug, info, warn};
 
-use super::applied::Applied;
+use super::applied::{Applied, Entry, Owner};
+use super::dns::{Dns, DnsInForce};
 use super::finder::{Find, Finder};
 use super::kernel::Kernel;
-use super::{NetError, TunDevice, wishes};
+use super::record::Record;
+use super::{NetError, TunDevice, link, route, wishes};
 use crate::engine::netplan::NetPlan;
 
 /// Where things are.
@@ -20,6 +22,8 @@ pub struct LocalOptions {
     pub resolv_conf: PathBuf,
     /// Who is told about DNS.
     pub resolver: Resolver,
+    /// The system bus, if there is a connection already; else one is made when it is needed.
+    pub bus: Option<zbus::Connection>,
 }
 
 /// Who is told about DNS.
@@ -40,6 +44,7 @@ impl Default for LocalOptions {
             record: None,
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
             resolver: Resolver::Auto,
+            bus: None,
         }
     }
 }
@@ -47,7 +52,8 @@ impl Default for LocalOptions {
 /// A network set up by ourselves.
 #[derive(Debug)]
 pub struct Local {
-    options: LocalOptions,
+    record: Option<PathBuf>,
+    dns: Dns,
     kernel: Option<Kernel>,
     applied: Option<Applied>,
 }
@@ -57,7 +63,8 @@ impl Local {
     #[must_use]
     pub fn new(options: LocalOptions) -> Self {
         Self {
-            options,
+            record: options.record,
+            dns: Dns::new(options.resolver, options.resolv_conf, options.bus),
             kernel: None,
             applied: None,
         }
@@ -77,14 +84,15 @@ impl Local {
             self.revert().await?;
         }
         if self.kernel.is_none() {
-            let kernel =
-                Kernel::open().map_err(|error| NetError::new("open", "a netlink socket", error))?;
-            self.kernel = Some(kernel);
+            self.kernel = Some(open()?);
         }
         let device = tun.name.clone();
-        debug!(%device, options = ?self.options, "setting up the network");
-        self.applied.get_or_insert_with(|| Applied::new(tun));
-        match self.establish(plan, Find::New).await {
+        let find = if self.applied.is_none() {
+            self.take_over(tun).await?
+        } else {
+            Find::New
+        };
+        match self.establish(plan, find).await {
             Ok(()) => {
                 info!(%device, "the network is set up");
                 Ok(())
@@ -123,7 +131,10 @@ impl Local {
         if !applied.protected.contains(&address) {
             applied.protected.push(address);
         }
-        self.set_routes(Find::New).await
+        let wanted = self.find(Find::New).await?;
+        self.save(&wanted.entries, None)?;
+        self.set_routes(wanted).await?;
+        self.save(&[], None)
     }
 
     /// See [`super::Network::refresh`].
@@ -148,7 +159,36 @@ impl Local {
         let (Some(mut applied), Some(kernel)) = (self.applied.take(), &self.kernel) else {
             return Ok(());
         };
-        applied.take_back(kernel).await
+        let names = self.dns.take_back().await;
+        let rest = applied.take_back(kernel).await;
+        names.and(rest)?;
+        info!(device = %applied.tun.name, "the network is as before");
+        self.forget()
+    }
+
+    /// Begins with nothing in force, or with what a process before us left on the same device.
+    async fn take_over(&mut self, tun: TunDevice) -> Result<Find, NetError> {
+        let left = match &self.record {
+            Some(path) => load(path)?,
+            None => None,
+        };
+        let Some(left) = left else {
+            self.applied = Some(Applied::new(tun));
+            return Ok(Find::New);
+        };
+        if left.tun != tun {
+            debug!(device = %left.tun.name, "taking back what an earlier process left");
+            take_back(left, &mut self.dns).await?;
+            self.applied = Some(Applied::new(tun));
+            return Ok(Find::New);
+        }
+        info!(device = %tun.name, "taking over what an earlier process set up");
+        let mut applied = Applied::new(tun);
+        applied.addresses = left.addresses;
+        applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
+        self.dns.adopt(left.dns.into_iter().next_back());
+        self.applied = Some(applied);
+        Ok(Find::All)
     }
 
     async fn establish(&mut self, plan: &NetPlan, find: Find) -> Result<(), NetError> {
@@ -157,28 +197,138 @@ impl Local {
         };
         applied.plan = plan.clone();
         applied.set_link(kernel, plan).await?;
+        if find == Find::All {
+            applied.keep_present_addresses(kernel).await?;
+        }
         applied.add_addresses(kernel, plan).await?;
-        self.set_routes(find).await?;
+        let tun = applied.tun.clone();
+        let wanted = self.find(find).await?;
+        let names = self.dns.prepare(&tun, &plan.dns).await?;
+        self.save(&wanted.entries, names.as_ref())?;
+        self.set_routes(wanted).await?;
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
         if applied.drop_addresses(kernel, plan).await? {
-            self.set_routes(Find::All).await?;
+            let wanted = self.find(Find::All).await?;
+            self.set_routes(wanted).await?;
         }
-        Ok(())
+        self.dns.put_in_force(names, &plan.dns).await?;
+        self.save(&[], None)
     }
 
-    async fn set_routes(&mut self, find: Find) -> Result<(), NetError> {
+    async fn find(&self, find: Find) -> Result<Wanted, NetError> {
+        let mut wanted = Wanted::default();
+        let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
+            return Ok(wanted);
+        };
+        let mut finder = Finder::new(kernel, applied, find);
+        for wish in wishes::of_plan(&applied.plan, &applied.protected) {
+            wanted.entries.extend(finder.fulfil(wish).await?);
+        }
+        wanted.seen = finder.into_seen().await?;
+        Ok(wanted)
+    }
+
+    async fn set_routes(&mut self, wanted: Wanted) -> Result<(), NetError> {
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
-        let plan = applied.plan.clone();
-        let mut finder = Finder::new(kernel, applied, &plan, find);
-        let mut wanted = Vec::new();
-        for wish in wishes::of_plan(&plan, &applied.protected) {
-            wanted.extend(finder.fulfil(wish).await?);
-        }
-        let seen = finder.into_seen().await?;
-        applied.set_routes(kernel, wanted, seen.as_deref()).await
+        applied
+            .set_routes(kernel, wanted.entries, wanted.seen.as_deref())
+            .await
     }
+
+    /// Records what is in force and what is about to be.
+    fn save(&self, coming: &[Entry], names: Option<&DnsInForce>) -> Result<(), NetError> {
+        let (Some(path), Some(applied)) = (&self.record, &self.applied) else {
+            return Ok(());
+        };
+        let mut routes: Vec<_> = applied
+            .routes
+            .iter()
+            .chain(coming)
+            .filter(|entry| entry.owner == Owner::Us)
+            .map(|entry| entry.route)
+            .collect();
+        routes.dedup();
+        let record = Record {
+            tun: applied.tun.clone(),
+            addresses: applied.addresses.clone(),
+            routes,
+            dns: self
+                .dns
+                .in_force()
+                .into_iter()
+                .chain(names)
+                .cloned()
+                .collect(),
+        };
+        record
+            .save(path)
+            .map_err(|error| NetError::new("write the record", path.display(), error))
+    }
+
+    fn forget(&self) -> Result<(), NetError> {
+        self.record.as_deref().map_or(Ok(()), forget)
+    }
+}
+
+/// Routes to set, and the routes there are if all of them were looked at.
+#[derive(Debug, Default)]
+struct Wanted {
+    entries: Vec<Entry>,
+    seen: Option<Vec<route::SeenRoute>>,
+}
+
+/// Takes back what a process that died left in force, by the record that it kept. Says whether there was a record.
+///
+/// # Errors
+///
+/// The first step that failed; the record stays then.
+pub async fn cleanup(record: &Path, bus: Option<zbus::Connection>) -> Result<bool, NetError> {
+    let Some(left) = load(record)? else {
+        return Ok(false);
+    };
+    let mut dns = Dns::new(Resolver::Nobody, PathBuf::new(), bus);
+    take_back(left, &mut dns).await?;
+    forget(record)?;
+    Ok(true)
+}
+
+async fn take_back(left: Record, dns: &mut Dns) -> Result<(), NetError> {
+    let kernel = open()?;
+    let found = link::read(&kernel, left.tun.index).await;
+    let same_device = found.is_ok_and(|(name, _)| name == left.tun.name);
+    let mut first_error = None;
+    for names in left.dns.into_iter().rev() {
+        if matches!(names, DnsInForce::Resolved(_)) && !same_device {
+            continue;
+        }
+        dns.adopt(Some(names));
+        if let Err(error) = dns.take_back().await {
+            first_error.get_or_insert(error);
+        }
+    }
+    let mut applied = Applied::new(left.tun);
+    applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
+    if same_device {
+        applied.addresses = left.addresses;
+    }
+    if let Err(error) = applied.take_back(&kernel).await {
+        first_error.get_or_insert(error);
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn open() -> Result<Kernel, NetError> {
+    Kernel::open().map_err(|error| NetError::new("open", "a netlink socket", error))
+}
+
+fn load(path: &Path) -> Result<Option<Record>, NetError> {
+    Record::load(path).map_err(|error| NetError::new("read the record", path.display(), error))
+}
+
+fn forget(path: &Path) -> Result<(), NetError> {
+    Record::forget(path).map_err(|error| NetError::new("remove the record", path.display(), error))
 }

@@ -7,6 +7,7 @@ mod finder;
 mod kernel;
 mod link;
 pub mod local;
+mod record;
 pub mod remote;
 pub mod resolv_conf;
 mod route;
@@ -16,7 +17,7 @@ mod wishes;
 use std::net::IpAddr;
 
 pub use error::NetError;
-pub use local::{Local, LocalOptions, Resolver};
+pub use local::{Local, LocalOptions, Resolver, cleanup};
 pub use route::ROUTE_PROTOCOL;
 
 use crate::engine::netplan::NetPlan;

@@ -61,6 +61,8 @@ pub(super) struct SeenRoute {
     pub(super) ours: bool,
     /// The kernel made it for an address of the interface.
     pub(super) of_address: bool,
+    /// Its interface can send.
+    pub(super) alive: bool,
 }
 
 impl fmt::Display for KernelRoute {
@@ -223,8 +225,7 @@ fn message_of(route: &KernelRoute) -> RouteMessage {
 
 fn seen_of(message: &RouteMessage) -> Option<SeenRoute> {
     let header = &message.header;
-    let unusable = [RouteFlag::Dead, RouteFlag::Linkdown, RouteFlag::Cloned];
-    if header.source_prefix_length != 0 || header.flags.iter().any(|flag| unusable.contains(flag)) {
+    if header.source_prefix_length != 0 || header.flags.contains(&RouteFlag::Cloned) {
         return None;
     }
     let target = match header.kind {
@@ -248,6 +249,9 @@ fn seen_of(message: &RouteMessage) -> Option<SeenRoute> {
         },
         ours: header.protocol == RouteProtocol::Other(ROUTE_PROTOCOL),
         of_address: header.protocol == RouteProtocol::Kernel,
+        alive: ![RouteFlag::Dead, RouteFlag::Linkdown]
+            .iter()
+            .any(|flag| header.flags.contains(flag)),
     })
 }
 

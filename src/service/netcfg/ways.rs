@@ -65,7 +65,7 @@ fn best(routes: &[SeenRoute], tunnel: u32, fits: impl Fn(IpNet) -> bool) -> Opti
 
 fn usable(routes: &[SeenRoute], tunnel: u32) -> impl Iterator<Item = &SeenRoute> {
     routes.iter().filter(move |seen| {
-        seen.route.table == MAIN_TABLE && !seen.ours && !seen.route.is_through(tunnel)
+        seen.alive && seen.route.table == MAIN_TABLE && !seen.ours && !seen.route.is_through(tunnel)
     })
 }
 
@@ -108,6 +108,7 @@ mod tests {
             },
             ours: false,
             of_address: gateway.is_none(),
+            alive: true,
         }
     }
 

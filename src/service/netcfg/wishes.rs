@@ -19,6 +19,8 @@ pub(super) enum RouteWish {
     BlockLocal,
     /// Packets to this address stay out of the tunnel.
     Bypass(IpAddr),
+    /// A process before this one put it there.
+    Leftover,
     /// The plan names it.
     Planned(Route),
 }

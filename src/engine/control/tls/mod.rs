@@ -2,6 +2,8 @@
 
 mod error;
 mod parameters;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};

@@ -320,3 +320,58 @@ fn find_suite(library: &CryptoProvider, wanted: CipherSuite) -> Option<Supported
 fn join(names: Option<&[String]>) -> String {
     names.map(|names| names.join(":")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(list: &str) -> (Vec<String>, Vec<String>) {
+        let library = rustls::crypto::ring::default_provider();
+        let mut ignored = Vec::new();
+        let chosen = read_cipher_list(&[list.to_owned()], &library, &mut ignored);
+        let names = chosen.iter().map(|suite| suite_name(suite.suite()));
+        (names.collect(), ignored)
+    }
+
+    fn chosen(list: &str) -> String {
+        let (names, _) = read(list);
+        names.join(" ").replace("TLS_ECDHE_", "")
+    }
+
+    #[test]
+    fn suites_go_by_iana_and_by_openssl_names_in_the_order_written() {
+        let expected = "RSA_WITH_AES_128_GCM_SHA256 ECDSA_WITH_AES_256_GCM_SHA384";
+        for list in [
+            "TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256:TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+        ] {
+            assert_eq!(chosen(list), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn keywords_add_remove_and_move_suites() {
+        assert_eq!(read("DEFAULT:@SECLEVEL=0").0.len(), 6);
+        assert_eq!(read("HIGH:!aNULL:!MD5").0.len(), 6);
+        assert_eq!(
+            chosen("ECDHE+aRSA+AESGCM"),
+            "RSA_WITH_AES_256_GCM_SHA384 RSA_WITH_AES_128_GCM_SHA256"
+        );
+        assert_eq!(
+            chosen("aRSA:!CHACHA20:+AES256:CHACHA20"),
+            "RSA_WITH_AES_128_GCM_SHA256 RSA_WITH_AES_256_GCM_SHA384"
+        );
+        assert_eq!(
+            chosen("ALL:-AES:!ECDSA:AES128"),
+            "RSA_WITH_CHACHA20_POLY1305_SHA256 RSA_WITH_AES_128_GCM_SHA256"
+        );
+    }
+
+    #[test]
+    fn names_that_mean_nothing_are_told() {
+        let (names, ignored) = read("DHE-RSA-AES256-SHA:!RC4:ECDHE-RSA-AES256-GCM-SHA384:+DES");
+        assert_eq!(names.len(), 1);
+        assert_eq!(ignored, ["DHE-RSA-AES256-SHA"]);
+    }
+}

@@ -1,3 +1,5 @@
+//! The laws and examples of this room.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -7,11 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{CustomControl, PushError, PushedOptions};
-use crate::engine::config::{CompressionPolicy, PullRules};
 use crate::engine::profile::transfer::{self, Compression};
 use crate::engine::profile::tunnel::{Applied, Author};
 use crate::engine::profile::value::{BadValue, number, parsed, seconds, word};
 use crate::engine::secret::SecretText;
+use crate::engine::settings::{CompressionPolicy, PullRules};
 
 /// Why an option is not in force.
 pub(super) enum Trouble {

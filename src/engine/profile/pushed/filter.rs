@@ -1,7 +1,7 @@
 //! Which pushed options are let in: `pull-filter` and `route-nopull`.
 
 use super::{PullAction, PushError};
-use crate::engine::config::PullRules;
+use crate::engine::settings::PullRules;
 
 /// What becomes of one pushed option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,30 +17,11 @@ use super::error::{Note, Place};
 use super::lexer::tokenise;
 use super::table::{self, Scope, Treatment};
 use super::tunnel::{Applied, TunnelOptions};
-use crate::engine::config::{Framing, MssFix, PullRules};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::secret::SecretText;
-
-/// One `pull-filter` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullFilter {
-    /// What happens to an option that matches.
-    pub action: PullAction,
-    /// The text that the option must begin with.
-    pub text: String,
-}
-
-/// What `pull-filter` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullAction {
-    /// Let it in, whatever follows.
-    Accept,
-    /// Leave it out.
-    Ignore,
-    /// End the attempt.
-    Reject,
-}
+use crate::engine::settings::{Framing, MssFix, PullRules};
+pub use crate::engine::settings::{PullAction, PullFilter};
 
 /// One option as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

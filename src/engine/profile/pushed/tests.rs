@@ -1,8 +1,10 @@
+//! The laws and examples of this room.
+
 use proptest::prelude::*;
 
 use super::split::split;
 use super::*;
-use crate::engine::config::CompressionPolicy;
+use crate::engine::settings::CompressionPolicy;
 
 fn reply(text: &str) -> Result<(PushedOptions, Vec<Note>), PushError> {
     reply_with(text, &PullRules::default())

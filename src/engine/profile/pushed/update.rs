@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::filter::{Verdict, judge};
 use super::{PushError, PushedOption, PushedOptions, note, tokens};
-use crate::engine::config::PullRules;
 use crate::engine::profile::error::Note;
 use crate::engine::profile::table::{self, Scope, Treatment};
+use crate::engine::settings::PullRules;
 
 /// One item: `[-][?]option [args]`.
 struct Item<'a> {

@@ -1,0 +1,46 @@
+//! Real servers, real kernel: everything here runs in network namespaces of its own.
+//!
+//! Needs root, iproute2 and `/dev/net/tun`; most tests also `openvpn` and `openssl`. What cannot run prints `skipped:`
+//! and why.
+
+#![expect(clippy::print_stdout, reason = "it is a test program")]
+
+mod namespace;
+mod network;
+mod state;
+
+use std::path::Path;
+
+/// Why tests that need `tools` cannot run here; `None`: they can.
+fn obstacle(tools: &[&str]) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root to make network namespaces".into());
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Some("needs /dev/net/tun".into());
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = |tool: &&&str| {
+        std::env::split_paths(&path)
+            .chain(["/usr/sbin".into(), "/sbin".into()])
+            .any(|folder| folder.join(tool).exists())
+    };
+    let missing: Vec<_> = ["ip"]
+        .iter()
+        .chain(tools)
+        .filter(|tool| !found(tool))
+        .copied()
+        .collect();
+    (!missing.is_empty()).then(|| format!("needs {}", missing.join(", ")))
+}
+
+/// Says that a test is skipped, if it must be.
+fn skipped(tools: &[&str]) -> bool {
+    match obstacle(tools) {
+        Some(why) => {
+            println!("skipped: {why}");
+            true
+        }
+        None => false,
+    }
+}
