@@ -14,6 +14,7 @@ mod pkcs12_kdf;
 pub mod private_key;
 pub mod revocation;
 pub mod signature;
+mod small_rsa;
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;

@@ -108,7 +108,26 @@ const LONGEST_USUAL_BODY: usize = 8192;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Identity, certificates, private_key};
     use super::*;
+    use crate::engine::secret::SecretText;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(
+            label in "(RSA |EC |ENCRYPTED )?PRIVATE KEY|CERTIFICATE",
+            header in "(Proc-Type: 4,ENCRYPTED\\nDEK-Info: (AES-128-CBC|DES-CBC|x),[0-9A-F]{0,40}\\n\\n)?",
+            body in "M[A-Za-z0-9+/]{0,80}",
+        ) {
+            let text = format!("-----BEGIN {label}-----\n{header}{body}\n-----END {label}-----");
+            let passphrase = SecretText::from("x");
+            drop(private_key::from_pem(&text, Some(&passphrase)));
+            drop(certificates(&text));
+            drop(Identity::from_pem(&text, &text, Some(&passphrase), Some(&text)));
+        }
+    }
 
     #[test]
     fn blocks_are_found_among_any_text() {

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use ring::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
+use sha2::{Sha256, Sha384, Sha512};
 use thiserror::Error;
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+
+use super::small_rsa::verify_pss;
 
 /// How strong keys and signatures of certificates must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +205,9 @@ impl Scheme {
         signature: &[u8],
     ) -> Result<(), SignatureError> {
         let kind = KeyKind::of(key);
+        if let (Self::RsaPss(hash), KeyKind::Rsa { bits: ..2048 }) = (self, &kind) {
+            return verify_small_pss(hash, key, message, signature);
+        }
         let verifier = self
             .verifier(&kind)
             .ok_or_else(|| SignatureError::Unsupported(format!("{self:?} with a key of {kind}")))?;
@@ -252,6 +258,28 @@ impl Signed<'_> {
             return Err(SignatureError::Weak);
         }
         scheme.verify(issuer, self.message, self.signature)
+    }
+}
+
+fn verify_small_pss(
+    hash: Hash,
+    key: &SubjectPublicKeyInfo<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let Ok(PublicKey::RSA(key)) = key.parsed() else {
+        return Err(SignatureError::Invalid);
+    };
+    let holds = match hash {
+        Hash::Sha1 => return Err(SignatureError::Unsupported("RSA-PSS with SHA-1".to_owned())),
+        Hash::Sha256 => verify_pss::<Sha256>(&key, message, signature),
+        Hash::Sha384 => verify_pss::<Sha384>(&key, message, signature),
+        Hash::Sha512 => verify_pss::<Sha512>(&key, message, signature),
+    };
+    if holds {
+        Ok(())
+    } else {
+        Err(SignatureError::Invalid)
     }
 }
 

@@ -98,12 +98,58 @@ impl From<TlsError> for ConnectionError {
     }
 }
 
-/// "bad certificate (alert 42)".
+/// "unknown CA (alert 48): the server does not trust our certificate's issuer".
 fn alert_text(alert: AlertDescription) -> String {
     let number = u8::from(alert);
     let name = alert.as_str().map_or_else(|| "unknown".to_owned(), words);
-    format!("{name} (alert {number})")
+    let meaning = MEANINGS.iter().find(|(known, _)| *known == alert);
+    let meaning = meaning.map_or_else(String::new, |(_, text)| format!(": {text}"));
+    format!("{name} (alert {number}){meaning}")
 }
+
+/// What an alert means when it comes from a server.
+const MEANINGS: &[(AlertDescription, &str)] = &[
+    (
+        AlertDescription::AccessDenied,
+        "the server does not let our certificate in",
+    ),
+    (
+        AlertDescription::BadCertificate,
+        "the server refused our certificate",
+    ),
+    (
+        AlertDescription::CertificateExpired,
+        "our certificate has expired",
+    ),
+    (
+        AlertDescription::CertificateRequired,
+        "the server wants a certificate, and the profile has none",
+    ),
+    (
+        AlertDescription::CertificateRevoked,
+        "our certificate has been revoked",
+    ),
+    (
+        AlertDescription::CertificateUnknown,
+        "the server refused our certificate",
+    ),
+    (
+        AlertDescription::HandshakeFailure,
+        "no common cipher suite, group or kind of certificate, or a certificate is missing",
+    ),
+    (
+        AlertDescription::ProtocolVersion,
+        "the server has no version of TLS in common with us",
+    ),
+    (
+        AlertDescription::UnknownCA,
+        "the server does not trust our certificate's issuer",
+    ),
+    (
+        AlertDescription::UnsupportedCertificate,
+        "our certificate is not for a TLS client",
+    ),
+];
 
 /// `BadCertificate` becomes "bad certificate", `UnknownCA` "unknown CA".
 fn words(name: &str) -> String {
@@ -135,11 +181,11 @@ mod tests {
     fn alerts_read_as_words_with_their_number() {
         assert_eq!(
             alert_text(AlertDescription::BadCertificate),
-            "bad certificate (alert 42)"
+            "bad certificate (alert 42): the server refused our certificate"
         );
         assert_eq!(
             alert_text(AlertDescription::UnknownCA),
-            "unknown CA (alert 48)"
+            "unknown CA (alert 48): the server does not trust our certificate's issuer"
         );
         assert_eq!(
             alert_text(AlertDescription::Unknown(200)),

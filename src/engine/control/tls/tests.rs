@@ -286,7 +286,9 @@ fn a_server_that_wants_a_certificate_says_so_by_alert() {
         let error = refused(connect(&profile(), strict));
         assert_eq!(
             error,
-            TlsError::Alert("certificate required (alert 116)".into())
+            TlsError::Alert(
+                "certificate required (alert 116): the server wants a certificate, and the profile has none".into()
+            )
         );
     }
     let mut stranger = profile();
@@ -298,7 +300,12 @@ fn a_server_that_wants_a_certificate_says_so_by_alert() {
         &TLS13,
     );
     let error = refused(connect(&stranger, strict));
-    assert_eq!(error, TlsError::Alert("unknown CA (alert 48)".into()));
+    assert_eq!(
+        error,
+        TlsError::Alert(
+            "unknown CA (alert 48): the server does not trust our certificate's issuer".into()
+        )
+    );
 }
 
 #[test]
