@@ -6,6 +6,7 @@ pub mod error;
 pub mod interpret;
 pub mod lexer;
 pub mod model;
+pub mod proxy;
 pub mod pushed;
 pub mod table;
 mod transfer;

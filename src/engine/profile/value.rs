@@ -117,10 +117,45 @@ pub(crate) fn prefix_of(mask: Ipv4Addr) -> Option<u8> {
     ipnet::ip_mask_to_prefix(mask.into()).ok()
 }
 
+/// A host: an address (with or without brackets) or a name.
+pub(crate) fn host(args: &[&str], index: usize) -> Result<String, BadValue> {
+    let text = word(args, index)?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    if bare.parse::<std::net::IpAddr>().is_ok() || is_host_name(bare) {
+        return Ok(bare.to_owned());
+    }
+    Err(BadValue::new(index, text, "a host name or an IP address"))
+}
+
 /// Whether a text could be a host name or a DNS domain.
 pub(crate) fn is_host_name(text: &str) -> bool {
     let label = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text.len() <= 255 && text.chars().all(label)
+}
+
+/// Bytes written in hexadecimal, with or without colons.
+pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(hex_digit)
+        .collect::<Option<_>>()?;
+    if digits.len() % 2 != 0 {
+        return None;
+    }
+    Some(
+        digits
+            .chunks_exact(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect(),
+    )
+}
+
+fn hex_digit(c: char) -> Option<u8> {
+    c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -142,5 +177,19 @@ mod tests {
     fn a_netmask_must_be_contiguous() {
         assert_eq!(netmask(&["255.255.254.0"], 0), Ok(23));
         assert!(netmask(&["255.0.255.0"], 0).is_err());
+    }
+
+    #[test]
+    fn hexadecimal_is_read_with_and_without_colons() {
+        assert_eq!(hex("AA:0b"), Some(vec![0xaa, 0x0b]));
+        assert_eq!(hex("aa0B"), Some(vec![0xaa, 0x0b]));
+        assert_eq!(hex("aa0"), None);
+        assert_eq!(hex("xy"), None);
+    }
+
+    #[test]
+    fn brackets_around_an_address_are_dropped() {
+        assert_eq!(host(&["[2001:db8::1]"], 0), Ok("2001:db8::1".into()));
+        assert!(host(&["a b"], 0).is_err());
     }
 }

@@ -75,6 +75,39 @@ pub fn find(name: &str) -> Option<&'static OptionRow> {
     })
 }
 
+/// The name nearest to one that does not exist, if any is near.
+#[must_use]
+pub fn closest(name: &str) -> Option<&'static str> {
+    let honoured = rows()
+        .into_iter()
+        .filter(|row| !matches!(row.treatment, Treatment::Refuse(_)));
+    honoured
+        .map(|row| (distance(name, row.name), row.name))
+        .min()
+        .filter(|(far, _)| *far <= 2 && *far < name.len())
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be changed, added or removed to make one text of the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (above, b) in row.iter().skip(1).zip(&to) {
+            left = (diagonal + usize::from(a != *b))
+                .min(left + 1)
+                .min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 /// All rows, sorted by name.
 #[must_use]
 pub fn rows() -> Vec<&'static OptionRow> {
@@ -210,6 +243,14 @@ mod tests {
                 row.name
             );
         }
+    }
+
+    #[test]
+    fn a_typing_error_finds_its_option() {
+        assert_eq!(closest("remote-cert-tsl"), Some("remote-cert-tls"));
+        assert_eq!(closest("keepalve"), Some("keepalive"));
+        assert_eq!(closest("something-else"), None);
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc")), (3, 3));
     }
 
     #[test]

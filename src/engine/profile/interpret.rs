@@ -1,1 +1,0 @@
-//! Directives to `Profile`; the only place that knows both.

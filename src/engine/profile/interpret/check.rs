@@ -1,0 +1,169 @@
+//! What only the whole profile shows: what is missing, what contradicts what.
+
+use super::Interpreter;
+use crate::engine::config::Transport;
+use crate::engine::crypto::cipher::Cipher;
+use crate::engine::profile::error::{Note, Place, ProfileError};
+use crate::engine::profile::model::{Profile, Remote};
+use crate::engine::profile::proxy::Proxy;
+use crate::engine::profile::value::{BadValue, choice};
+
+impl Interpreter<'_, '_> {
+    /// Checks the whole and hands it out.
+    pub(super) fn finish(mut self) -> Result<(Profile, Vec<Note>), Vec<ProfileError>> {
+        self.check_role();
+        self.check_trust();
+        self.check_identity();
+        self.settle_ciphers();
+        let digest = self.tls.auth_digest.unwrap_or(self.profile.data.digest);
+        let had_remote = !self.entries.is_empty();
+        let remotes = self.remotes(digest);
+        self.profile.remotes = remotes;
+        self.settle_remotes(had_remote);
+        self.profile.peer_info.auto_session = self.profile.meta.autologin;
+        if self.errors.is_empty() {
+            self.notes.sort_by(|a, b| a.place.cmp(&b.place));
+            return Ok((self.profile, self.notes));
+        }
+        self.errors.sort_by_key(|error| order(&error.place));
+        Err(self.errors)
+    }
+
+    fn check_role(&mut self) {
+        match (self.role.pull, self.role.tls_client) {
+            (true, true) => {}
+            (false, true) => self.whole_error(
+                "client",
+                "tls-client without pull takes no options from the server, which is not supported",
+                "client",
+            ),
+            (_, false) => self.whole_error("client", "this is not a client's profile", "client"),
+        }
+    }
+
+    fn check_trust(&mut self) {
+        let tls = &self.profile.tls;
+        if tls.ca.is_empty() && tls.fingerprints.is_empty() && tls.pkcs12.is_none() {
+            let reason = "nothing says which server to trust";
+            self.whole_error("ca", reason, "ca, peer-fingerprint or pkcs12");
+        }
+        let (min, max) = (self.profile.tls.version_min, self.profile.tls.version_max);
+        if min.zip(max).is_some_and(|(min, max)| min > max) {
+            let reason = "the highest TLS version is below the lowest";
+            self.whole_error("tls-version-max", reason, "at least tls-version-min");
+        }
+    }
+
+    fn check_identity(&mut self) {
+        let profile = &self.profile;
+        let tls = &profile.tls;
+        match (&tls.cert, &tls.key, &tls.pkcs12) {
+            (Some(_), Some(_), Some(_)) => {
+                self.whole_error("pkcs12", "cert and key are there too", "one or the other");
+            }
+            (Some(_), None, None) => {
+                self.whole_error(
+                    "key",
+                    "the certificate has no private key",
+                    "key, beside cert",
+                );
+            }
+            (None, Some(_), None) => {
+                self.whole_error(
+                    "cert",
+                    "the private key has no certificate",
+                    "cert, beside key",
+                );
+            }
+            (None, None, None) if profile.meta.external_pki && !tls.no_certificate => {
+                let reason = "the profile leaves certificate and key to another program";
+                self.whole_error("cert", reason, "cert and key within the profile, or pkcs12");
+            }
+            (None, None, None) if profile.login.is_none() && !tls.no_certificate => {
+                let reason = "nothing says who we are";
+                self.whole_error("cert", reason, "cert and key, pkcs12 or auth-user-pass");
+            }
+            _ => {}
+        }
+        if self.profile.static_challenge.is_some() && self.profile.login.is_none() {
+            let reason = "the answer goes with a password, and none is asked for";
+            self.whole_error("static-challenge", reason, "auth-user-pass too");
+        }
+    }
+
+    /// `cipher` is offered last, and is the fallback where no other is named.
+    fn settle_ciphers(&mut self) {
+        let data = &mut self.profile.data;
+        data.ciphers = self
+            .tls
+            .ciphers
+            .take()
+            .unwrap_or_else(|| Cipher::DEFAULT.to_vec());
+        if let Some(cipher) = self
+            .tls
+            .cipher
+            .filter(|cipher| !data.ciphers.contains(cipher))
+        {
+            data.ciphers.push(cipher);
+        }
+        data.fallback = self.tls.fallback.or(self.tls.cipher);
+    }
+
+    fn settle_remotes(&mut self, had_remote: bool) {
+        if !had_remote {
+            return self.whole_error("remote", "no server is named", "remote HOST [PORT [PROTO]]");
+        }
+        if let Some(transport) = self.forced {
+            self.profile
+                .remotes
+                .retain(|remote| remote.transport == transport);
+            if self.profile.remotes.is_empty() && self.errors.is_empty() {
+                let reason = "no remote has the protocol that is demanded";
+                return self.whole_error("proto-force", reason, "a remote with that protocol");
+            }
+        }
+        if let Err(why) = self.profile.drop_unreachable() {
+            self.whole_error("http-proxy", why, "a remote with proto tcp");
+        }
+    }
+
+    pub(super) fn force_protocol(&mut self, args: &[&str]) -> Result<(), BadValue> {
+        const WORDS: &[(&str, Transport)] = &[("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+        self.forced = Some(choice(args, 0, WORDS)?);
+        Ok(())
+    }
+
+    /// An error about the profile as a whole.
+    pub(super) fn whole_error(&mut self, directive: &str, reason: &str, right: &str) {
+        self.errors.push(ProfileError {
+            place: Place {
+                file: self.file.to_owned(),
+                line: 0,
+                column: 0,
+            },
+            directive: directive.to_owned(),
+            reason: reason.to_owned(),
+            right: right.to_owned(),
+        });
+    }
+}
+
+impl Profile {
+    /// Leaves out the UDP remotes that would go through an HTTP proxy.
+    pub(in crate::engine::profile) fn drop_unreachable(&mut self) -> Result<(), &'static str> {
+        let reachable = |remote: &Remote| {
+            remote.transport == Transport::Tcp
+                || !matches!(remote.options.proxy, Some(Proxy::Http(_)))
+        };
+        if !self.remotes.is_empty() && !self.remotes.iter().any(reachable) {
+            return Err("an HTTP proxy carries TCP only, and no remote uses it");
+        }
+        self.remotes.retain(reachable);
+        Ok(())
+    }
+}
+
+/// Errors about the whole come last.
+fn order(place: &Place) -> (bool, usize, usize) {
+    (place.line == 0, place.line, place.column)
+}
