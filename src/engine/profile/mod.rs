@@ -8,6 +8,7 @@ pub mod lexer;
 pub mod model;
 pub mod proxy;
 pub mod pushed;
+mod redirect;
 pub mod table;
 mod transfer;
 pub mod tunnel;

@@ -2,6 +2,7 @@
 
 mod check;
 mod login;
+mod proxy;
 mod remote;
 mod session;
 mod setenv;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Interpreter;
+use super::proxy::ProxyDraft;
 use crate::engine::config::{MssFix, Timing, Transport};
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::profile::lexer::Directive;
 use crate::engine::profile::model::{AddressFamily, Material, Remote, RemoteOptions, WrappingText};
-use crate::engine::profile::proxy::{HttpAuth, HttpProxy, Proxy, SocksProxy};
 use crate::engine::profile::transfer;
 use crate::engine::profile::tunnel::Applied;
 use crate::engine::profile::value::{BadValue, choice, host, number, seconds, word};
@@ -50,17 +50,6 @@ pub(super) struct Draft {
     exit_notify: Option<u8>,
     proxy: ProxyDraft,
     wrapping: WrappingDraft,
-}
-
-#[derive(Debug, Clone, Default)]
-struct ProxyDraft {
-    http: Option<HttpProxy>,
-    socks: Option<SocksProxy>,
-    login: Option<crate::engine::profile::model::Login>,
-    version: Option<String>,
-    agent: Option<String>,
-    headers: Vec<(String, Option<String>)>,
-    timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -109,7 +98,7 @@ impl Draft {
         }
         .clone();
         wrapping.direction = self.wrapping.direction.or(common.wrapping.direction);
-        let own_proxy = self.proxy.http.is_some() || self.proxy.socks.is_some();
+        let own_proxy = self.proxy.names_one();
         Self {
             protocol: self.protocol.or(common.protocol),
             port: self.port.or(common.port),
@@ -162,21 +151,6 @@ impl Draft {
     }
 }
 
-impl ProxyDraft {
-    fn finished(&self) -> Option<Proxy> {
-        if let Some(http) = &self.http {
-            let mut http = http.clone();
-            http.login = self.login.clone().or(http.login);
-            http.version = self.version.clone().unwrap_or(http.version);
-            http.agent.clone_from(&self.agent);
-            http.headers.clone_from(&self.headers);
-            http.timeout = self.timeout.unwrap_or(http.timeout);
-            return Some(Proxy::Http(http));
-        }
-        self.socks.clone().map(Proxy::Socks)
-    }
-}
-
 /// `remote host [port [proto]]`.
 pub(super) fn remote(directive: &Directive, args: &[&str]) -> Result<RemoteLine, BadValue> {
     debug_assert_eq!(directive.name, "remote", "the caller has looked");
@@ -195,7 +169,7 @@ pub(super) fn remote(directive: &Directive, args: &[&str]) -> Result<RemoteLine,
     })
 }
 
-fn port(args: &[&str], index: usize) -> Result<u16, BadValue> {
+pub(super) fn port(args: &[&str], index: usize) -> Result<u16, BadValue> {
     number(args, index, 1..=u16::MAX)
 }
 
@@ -278,66 +252,6 @@ impl Interpreter<'_, '_> {
         Ok(applied)
     }
 
-    fn apply_proxy(
-        &mut self,
-        draft: &mut ProxyDraft,
-        directive: &Directive,
-        args: &[&str],
-    ) -> Result<Applied, BadValue> {
-        match directive.name.as_str() {
-            "http-proxy" => draft.http = Some(self.http_proxy(args)?),
-            "http-proxy-option" => return draft.option(args),
-            "http-proxy-timeout" => draft.timeout = Some(seconds(args, 0)?),
-            "http-proxy-user-pass" => {
-                if let Some(material) = self.material(directive)? {
-                    draft.login = Some(super::login::two_lines(material.content.expose())?);
-                }
-            }
-            "socks-proxy" => {
-                let port = if args.len() > 1 { port(args, 1)? } else { 1080 };
-                let login = match args.get(2) {
-                    None | Some(&"stdin") => None,
-                    Some(file) => Some(super::login::two_lines(&self.file_content(file)?)?),
-                };
-                draft.socks = Some(SocksProxy {
-                    host: host(args, 0)?,
-                    port,
-                    login,
-                });
-            }
-            _ => return Ok(Applied::NotMine),
-        }
-        Ok(Applied::Done)
-    }
-
-    fn http_proxy(&mut self, args: &[&str]) -> Result<HttpProxy, BadValue> {
-        const METHODS: &[(&str, HttpAuth)] = &[
-            ("none", HttpAuth::None),
-            ("basic", HttpAuth::Basic),
-            ("digest", HttpAuth::Digest),
-            ("ntlm", HttpAuth::Ntlm),
-            ("ntlm2", HttpAuth::Ntlm),
-            ("auto", HttpAuth::Auto),
-            ("auto-nct", HttpAuth::AutoNoClearText),
-        ];
-        let mut proxy = HttpProxy::new(host(args, 0)?, port(args, 1)?);
-        let Some(third) = args.get(2) else {
-            return Ok(proxy);
-        };
-        if let Ok(auth) = choice(args, 2, METHODS) {
-            proxy.auth = auth;
-        } else {
-            proxy.auth = HttpAuth::Basic;
-            if *third != "stdin" {
-                proxy.login = Some(super::login::two_lines(&self.file_content(third)?)?);
-            }
-        }
-        if args.len() > 3 {
-            proxy.auth = choice(args, 3, METHODS)?;
-        }
-        Ok(proxy)
-    }
-
     fn apply_wrapping(
         &mut self,
         draft: &mut WrappingDraft,
@@ -358,7 +272,7 @@ impl Interpreter<'_, '_> {
             }
             "tls-crypt" => draft.crypt = self.material(directive)?.or_else(|| draft.crypt.take()),
             "tls-crypt-v2" => {
-                draft.crypt_v2 = self.material(directive)?.or_else(|| draft.crypt_v2.take())
+                draft.crypt_v2 = self.material(directive)?.or_else(|| draft.crypt_v2.take());
             }
             "key-direction" => draft.direction = Some(direction(args, 0)?),
             _ => return Ok(Applied::NotMine),
@@ -447,45 +361,4 @@ fn apply_sizes(draft: &mut Draft, name: &str, args: &[&str]) -> Result<Applied, 
         _ => return Ok(Applied::NotMine),
     }
     Ok(Applied::Done)
-}
-
-impl ProxyDraft {
-    /// `http-proxy-option`.
-    fn option(&mut self, args: &[&str]) -> Result<Applied, BadValue> {
-        match word(args, 0)? {
-            "VERSION" => self.version = Some(header_text(args, 1)?),
-            "AGENT" => self.agent = Some(header_text(args, 1)?),
-            "CUSTOM-HEADER" if self.headers.len() == 10 => {
-                return Err(BadValue::because(
-                    0,
-                    "there are too many headers",
-                    "at most 10",
-                ));
-            }
-            "CUSTOM-HEADER" => {
-                let content = if args.len() > 2 {
-                    Some(header_text(args, 2)?)
-                } else {
-                    None
-                };
-                self.headers.push((header_text(args, 1)?, content));
-            }
-            "EXT1" | "EXT2" => self.headers.push((header_text(args, 1)?, None)),
-            other => return Err(BadValue::new(0, other, "VERSION, AGENT or CUSTOM-HEADER")),
-        }
-        Ok(Applied::Done)
-    }
-}
-
-/// Text that stays on its line of the request.
-fn header_text(args: &[&str], index: usize) -> Result<String, BadValue> {
-    let text = word(args, index)?;
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(BadValue::because(
-            index,
-            "the text cannot be sent to a proxy",
-            "printable text",
-        ));
-    }
-    Ok(text.to_owned())
 }
