@@ -5,11 +5,22 @@
 
 #![expect(clippy::print_stdout, reason = "it is a test program")]
 
+mod changes;
 mod namespace;
 mod network;
 mod state;
 
+use std::future::Future;
 use std::path::Path;
+
+/// Runs asynchronous work on this thread.
+fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(work)
+}
 
 /// Why tests that need `tools` cannot run here; `None`: they can.
 fn obstacle(tools: &[&str]) -> Option<String> {

@@ -48,6 +48,13 @@ impl Namespace {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The number of an interface.
+    pub(crate) fn index_of(&self, interface: &str) -> u32 {
+        let line = self.ip(&format!("-o link show {interface}"));
+        let (index, _) = line.split_once(':').expect("an index in front");
+        index.parse().expect("a number")
+    }
+
     /// Runs `ip` inside, whatever comes of it.
     pub(crate) fn try_ip(&self, words: &str) -> Output {
         Command::new("ip")

@@ -12,7 +12,7 @@ use openvpn3_backend::service::netcfg::{
 };
 
 use super::namespace::{FAR_V4, FAR_V6, SERVER_V4, World};
-use super::{skipped, state};
+use super::{in_runtime, skipped, state};
 
 /// A world whose client has a TUN device, and a folder for files.
 struct Stage {
@@ -60,21 +60,13 @@ impl Stage {
     }
 
     fn run_alone<T: Send, F: Future<Output = T>>(&self, work: impl FnOnce() -> F + Send) -> T {
-        self.world.client.inside(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime can be made");
-            runtime.block_on(work())
-        })
+        self.world.client.inside(|| in_runtime(work()))
     }
 
     fn tun(&self) -> TunDevice {
-        let line = self.world.client.ip("-o link show tunx");
-        let (index, _) = line.split_once(':').expect("an index in front");
         TunDevice {
             name: "tunx".into(),
-            index: index.parse().expect("a number"),
+            index: self.world.client.index_of("tunx"),
         }
     }
 
@@ -130,7 +122,7 @@ fn inside(destination: &str) -> Route {
 }
 
 /// All at once: both families, everything through the tunnel, one destination by the old way.
-fn full_plan() -> NetPlan {
+pub(crate) fn full_plan() -> NetPlan {
     NetPlan {
         mtu: 1400,
         addresses: vec![address("10.8.0.2/24", None), address("fd08::2/64", None)],

@@ -8,20 +8,28 @@
 use std::io;
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
     NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::{AsyncSocket, SocketAddr};
 use rtnetlink::Handle;
+use rtnetlink::constants::{
+    RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK,
+};
 use tokio::task::JoinHandle;
 
 /// A connection to the kernel's routing part, in the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(in crate::service) struct Kernel {
     handle: Handle,
     driver: JoinHandle<()>,
 }
+
+/// Something has changed, again and again.
+pub(in crate::service) type Listener = BoxStream<'static, ()>;
 
 /// How a request is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +54,25 @@ impl Kernel {
             handle,
             driver: tokio::spawn(connection),
         })
+    }
+
+    /// Opens the connection, with a stream that has an item whenever a link, an address or a route has changed.
+    pub(in crate::service) fn listen() -> io::Result<(Self, Listener)> {
+        let (mut connection, handle, unsolicited) = rtnetlink::new_connection()?;
+        let groups = RTMGRP_LINK
+            | RTMGRP_IPV4_IFADDR
+            | RTMGRP_IPV4_ROUTE
+            | RTMGRP_IPV6_IFADDR
+            | RTMGRP_IPV6_ROUTE;
+        connection
+            .socket_mut()
+            .socket_mut()
+            .bind(&SocketAddr::new(0, groups))?;
+        let this = Self {
+            handle,
+            driver: tokio::spawn(connection),
+        };
+        Ok((this, unsolicited.map(|_| ()).boxed()))
     }
 
     /// Sends one request and collects what comes back.

@@ -7,6 +7,7 @@ mod finder;
 mod kernel;
 mod link;
 pub mod local;
+mod outside;
 mod record;
 pub mod remote;
 pub mod resolv_conf;
@@ -17,7 +18,9 @@ mod wishes;
 use std::net::IpAddr;
 
 pub use error::NetError;
+pub(in crate::service) use kernel::{Kernel, Listener};
 pub use local::{Local, LocalOptions, Resolver, cleanup};
+pub(in crate::service) use outside::{Outside, find as outside_way};
 pub use route::ROUTE_PROTOCOL;
 
 use crate::engine::netplan::NetPlan;

@@ -1,0 +1,52 @@
+//! The way to the server that does not lead through the tunnel, as seen from outside of a plan.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::kernel::Kernel;
+use super::route::{self, Leads, Way};
+use super::{link, ways};
+
+/// The way to an address, with what makes it a different one for the server: where we come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::service) struct Outside {
+    way: Way,
+    sources: Vec<IpAddr>,
+}
+
+impl Outside {
+    /// The interface's index.
+    pub(in crate::service) fn interface(&self) -> u32 {
+        self.way.interface
+    }
+}
+
+/// Finds the best way to `address` that is not through `tunnel`, and the addresses on its interface.
+pub(in crate::service) async fn find(
+    kernel: &Kernel,
+    address: IpAddr,
+    tunnel: Option<u32>,
+) -> io::Result<Option<Outside>> {
+    let tunnel = tunnel.unwrap_or(NO_INTERFACE);
+    let seen = route::list(kernel, address.is_ipv6()).await?;
+    let by_us = seen
+        .iter()
+        .any(|seen| seen.ours && seen.route.destination.contains(&address));
+    let way = match route::way_to(kernel, address).await? {
+        Leads::Out(way) if !by_us && way.interface != tunnel => Some(way),
+        Leads::Here => return Ok(None),
+        Leads::Nowhere | Leads::Out(_) => ways::best_way(&seen, address, tunnel),
+    };
+    let Some(way) = way else { return Ok(None) };
+    let mut sources: Vec<IpAddr> = link::addresses(kernel, way.interface)
+        .await?
+        .into_iter()
+        .map(|found| found.network.addr())
+        .filter(|found| found.is_ipv6() == address.is_ipv6())
+        .collect();
+    sources.sort_unstable();
+    Ok(Some(Outside { way, sources }))
+}
+
+/// The kernel numbers interfaces from 1.
+const NO_INTERFACE: u32 = 0;
