@@ -1,0 +1,5 @@
+//! Everything that is tested from outside of the library, in one program.
+
+mod bus;
+mod dbus;
+mod starter;
