@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::error::Place;
 use super::proxy::Proxy;
 use super::tunnel::TunnelOptions;
-use crate::engine::config::{
-    CertProfile, CompressionPolicy, DataConfig, Framing, MssFix, PeerChecks, PeerInfo, PullRules,
-    Timing, TlsVersion, Transport,
-};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::secret::{SecretBytes, SecretText};
+use crate::engine::settings::{
+    CertProfile, CompressionPolicy, DataConfig, Framing, MssFix, PeerChecks, PeerInfo, PullRules,
+    Timing, TlsVersion, Transport,
+};
 
 /// A profile that has been understood, and found to hold together.
 #[derive(Debug, Clone)]

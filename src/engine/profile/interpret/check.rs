@@ -1,12 +1,12 @@
 //! What only the whole profile shows: what is missing, what contradicts what.
 
 use super::Interpreter;
-use crate::engine::config::Transport;
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::profile::error::{Note, Place, ProfileError};
 use crate::engine::profile::model::{Profile, Remote};
 use crate::engine::profile::proxy::Proxy;
 use crate::engine::profile::value::{BadValue, choice};
+use crate::engine::settings::Transport;
 
 impl Interpreter<'_, '_> {
     /// Checks the whole and hands it out.

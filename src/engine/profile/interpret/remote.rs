@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Interpreter;
 use super::proxy::ProxyDraft;
-use crate::engine::config::{MssFix, Timing, Transport};
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::profile::lexer::Directive;
@@ -13,6 +12,7 @@ use crate::engine::profile::model::{AddressFamily, Material, Remote, RemoteOptio
 use crate::engine::profile::transfer;
 use crate::engine::profile::tunnel::Applied;
 use crate::engine::profile::value::{BadValue, choice, host, number, seconds, word};
+use crate::engine::settings::{MssFix, Timing, Transport};
 
 /// One `remote` line.
 #[derive(Debug, Clone)]

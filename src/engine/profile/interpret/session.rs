@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Interpreter;
-use crate::engine::config::CompressionPolicy;
 use crate::engine::profile::lexer::Directive;
 use crate::engine::profile::pushed::{PullAction, PullFilter};
 use crate::engine::profile::transfer;
 use crate::engine::profile::tunnel::Applied;
 use crate::engine::profile::value::{BadValue, choice, number, seconds, word};
+use crate::engine::settings::CompressionPolicy;
 
 impl Interpreter<'_, '_> {
     pub(super) fn apply_session(

@@ -1,17 +1,19 @@
+//! The laws and examples of this room.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::config::{
-    CertType, CompressionPolicy, Framing, MssFix, NameCheck, TlsVersion, Transport,
-};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::profile::model::{AddressFamily, WrappingText};
 use crate::engine::profile::proxy::{HttpAuth, Proxy};
 use crate::engine::secret::SecretText;
+use crate::engine::settings::{
+    CertType, CompressionPolicy, Framing, MssFix, NameCheck, TlsVersion, Transport,
+};
 
 /// The least that a profile needs.
 const BASE: &str = "client\ndev tun\n<ca>\nCA\n</ca>\nauth-user-pass\n";

@@ -6,9 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Interpreter, words_in};
-use crate::engine::config::{
-    CertProfile, CertType, CompressionPolicy, HashCheck, NameCheck, TlsVersion,
-};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::profile::cipher_list;
@@ -18,6 +15,9 @@ use crate::engine::profile::transfer::{self, Compression};
 use crate::engine::profile::tunnel::Applied;
 use crate::engine::profile::value::{BadValue, choice, hex, number, word};
 use crate::engine::secret::SecretBytes;
+use crate::engine::settings::{
+    CertProfile, CertType, CompressionPolicy, HashCheck, NameCheck, TlsVersion,
+};
 
 /// What is settled when all is known.
 #[derive(Debug, Default)]
