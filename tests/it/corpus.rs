@@ -1,0 +1,42 @@
+//! Every file of the fuzz corpora through its target, on stable Rust.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+#[path = "../fuzz/targets/control_packet.rs"]
+mod control_packet;
+#[path = "../fuzz/targets/tcp_frames.rs"]
+mod tcp_frames;
+
+/// Runs every input of one target, and every beginning of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "virtual time begins at some moment"
+)]
+fn replay(target: &str, run: fn(&[u8], Instant)) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let now = Instant::now();
+    let mut count = 0;
+    for entry in fs::read_dir(&corpus).expect("the corpus is there") {
+        let path = entry.expect("the corpus can be read").path();
+        let input = fs::read(&path).expect("the input can be read");
+        for len in (0..input.len().min(300)).chain([input.len()]) {
+            run(&input[..len], now);
+        }
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", corpus.display());
+}
+
+#[test]
+fn control_packets_of_the_corpus_break_no_law() {
+    replay("control_packet", control_packet::run);
+}
+
+#[test]
+fn tcp_streams_of_the_corpus_break_no_law() {
+    replay("tcp_frames", tcp_frames::run);
+}
