@@ -99,7 +99,8 @@ fn read(der: &[u8], passphrase: &Passphrase) -> Result<Bundle, PkiError> {
         check_mac(pfx.sequence(WHAT)?, passphrase, safe)?;
     }
     let mut found = Found::default();
-    let mut contents = Der::new(safe).sequence(WHAT)?;
+    let safe = from_ber(safe)?;
+    let mut contents = Der::new(&safe).sequence(WHAT)?;
     while !contents.is_empty() {
         read_content(&mut contents, passphrase, &mut found)?;
     }
@@ -157,7 +158,7 @@ fn read_content(
     match kind.as_str() {
         DATA => {
             let inside = Der::new(content.value(CONTEXT_0, WHAT)?).value(OCTET_STRING, WHAT)?;
-            read_bags(inside, passphrase, found, 0)
+            read_bags(&from_ber(inside)?, passphrase, found, 0)
         }
         ENCRYPTED_DATA => {
             let mut data = Der::new(content.value(CONTEXT_0, WHAT)?).sequence(WHAT)?;
@@ -175,6 +176,8 @@ fn read_content(
                 _ => return Err(PkiError::Malformed(WHAT)),
             };
             let inside = decrypt(&algorithm, parameters, passphrase, bytes)?;
+            // Where the padding fits by chance, the structure tells a wrong passphrase.
+            let inside = from_ber(&inside).map_err(|_| PkiError::WrongPassphrase)?;
             read_bags(&inside, passphrase, found, 0)
         }
         _ => Err(PkiError::Unsupported(
@@ -189,7 +192,6 @@ fn read_bags(
     found: &mut Found,
     depth: usize,
 ) -> Result<(), PkiError> {
-    // Where decryption went wrong and the padding fits by chance, the first tag tells in most cases.
     let mut bags = Der::new(safe_contents).sequence(WHAT)?;
     while !bags.is_empty() {
         let mut bag = bags.sequence(WHAT)?;
@@ -336,6 +338,43 @@ mod tests {
             let opened = Bundle::open(bundle, Some(&SecretText::from("useless"))).unwrap();
             assert_eq!(opened.identity.chain.len(), 2);
         }
+    }
+
+    /// The same bundle in the loosest form of BER: no lengths, strings in pieces, down to the bags.
+    fn loosen(der: &[u8], octets_above: usize) -> Vec<u8> {
+        let mut rest = Der::new(der);
+        let mut loose = Vec::new();
+        while !rest.is_empty() {
+            let before = der.len() - rest.left();
+            let (tag, contents) = rest.any(WHAT).unwrap();
+            let whole = &der[before..der.len() - rest.left()];
+            if tag & 0x20 != 0 {
+                loose.extend([tag, 0x80]);
+                loose.extend(loosen(contents, octets_above));
+                loose.extend([0, 0]);
+            } else if tag == OCTET_STRING && octets_above < 2 {
+                loose.extend([OCTET_STRING | 0x20, 0x80]);
+                for piece in loosen(contents, octets_above + 1).chunks(100) {
+                    loose.push(OCTET_STRING);
+                    loose.extend(u8::try_from(piece.len()));
+                    loose.extend_from_slice(piece);
+                }
+                loose.extend([0, 0]);
+            } else {
+                loose.extend_from_slice(whole);
+            }
+        }
+        loose
+    }
+
+    #[test]
+    fn bundles_in_loose_ber_are_read() {
+        let loose = loosen(fixture_bytes!("plain.p12"), 0);
+        let opened = Bundle::open(&loose, None).unwrap();
+        assert_eq!(
+            subjects(&opened.identity.chain),
+            ["CN=client-int", "O=Test, CN=Intermediate"]
+        );
     }
 
     #[test]
