@@ -248,6 +248,7 @@ impl Group {
             && candidate.payload <= mine.payload
             && candidate.sequence == self.next_sequence
             && self.length + candidate.payload <= LONGEST
+            && usize::from(self.count) < PACKETS_MAX
             && continues(mine, first, candidate, bytes, self.count)
     }
 
@@ -321,6 +322,8 @@ fn small(length: usize) -> u16 {
     u16::try_from(length).unwrap_or(u16::MAX)
 }
 
+/// How many packets are joined at most, and so of how many pieces a group is.
+pub const PACKETS_MAX: usize = 128;
 /// The longest super-packet: what IPv4's length field says, also for IPv6.
 const LONGEST: usize = 65_535;
 /// How many groups are searched for the packet's flow, the newest first.

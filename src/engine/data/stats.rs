@@ -92,6 +92,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        bytes: 0,
+        packets: 0,
+    };
+
     /// Counts one packet.
     pub const fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
@@ -114,6 +120,15 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        received: Traffic::ZERO,
+        sent: Traffic::ZERO,
+        tun_read: Traffic::ZERO,
+        tun_written: Traffic::ZERO,
+        drops: [0; DropReason::ALL.len()],
+    };
+
     /// Counts a dropped packet.
     pub const fn drop(&mut self, reason: DropReason) {
         self.drops[reason as usize] += 1;

@@ -1,20 +1,303 @@
-//! The loop: wait, feed the connection, drain it.
+//! The loop of the tunnel thread: orders and deadlines first, then what socket and device have.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
+use tracing::{debug, warn};
 
+use super::alarm::Alarm;
+use super::attempt::Attempt;
+use super::clock::Clock;
+use super::counters::Counters;
+use super::device::Device;
+use super::live::{Live, Ready};
+use super::transport::Transport;
 use super::{Order, TunnelReport};
+use crate::engine::config::ConnectionConfig;
+use crate::engine::connection::Connection;
 use crate::engine::data::stats::Stats;
+use crate::engine::error::ConnectionError;
+use crate::engine::event::{Ended, Event, Input};
 
 /// Starts the thread; it ends when `orders` is closed.
 pub(super) fn spawn(
-    _orders: mpsc::Receiver<Order>,
-    _reports: mpsc::Sender<TunnelReport>,
-    _stats: watch::Sender<Stats>,
+    orders: mpsc::Receiver<Order>,
+    reports: mpsc::Sender<TunnelReport>,
+    stats: watch::Sender<Stats>,
 ) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let driver = driver(&runtime, orders, reports, stats)?;
     std::thread::Builder::new()
         .name("tunnel".to_owned())
-        .spawn(|| {})
+        .spawn(move || runtime.block_on(driver.run()))
 }
+
+fn driver(
+    runtime: &Runtime,
+    orders: mpsc::Receiver<Order>,
+    reports: mpsc::Sender<TunnelReport>,
+    stats: watch::Sender<Stats>,
+) -> io::Result<Driver> {
+    let _inside = runtime.enter();
+    let clock = Clock::start();
+    Ok(Driver {
+        alarm: Alarm::new()?,
+        counters: Counters::new(stats, clock.now()),
+        clock,
+        orders,
+        reports,
+        events: VecDeque::new(),
+        backlog: VecDeque::new(),
+        device: None,
+        state: State::Idle,
+    })
+}
+
+/// All that the thread owns.
+struct Driver {
+    clock: Clock,
+    alarm: Alarm,
+    orders: mpsc::Receiver<Order>,
+    reports: mpsc::Sender<TunnelReport>,
+    counters: Counters,
+    /// What the engine said and nobody has looked at.
+    events: VecDeque<Event>,
+    /// What the session has not taken yet.
+    backlog: VecDeque<TunnelReport>,
+    device: Option<Device>,
+    state: State,
+}
+
+/// How far the present attempt is.
+enum State {
+    Idle,
+    Live(Box<Live<Connection>>),
+    Opening(Box<Opening>),
+}
+
+/// A transport that is being opened.
+struct Opening {
+    config: ConnectionConfig,
+    transport: Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>,
+}
+
+/// What woke the loop.
+enum Step {
+    Leave,
+    Opened(Box<io::Result<Transport>>),
+    Order(Order),
+    Ready(Ready),
+    /// A deadline may have passed, or the session took a report.
+    Turn,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            self.alarm.set(&self.clock, self.deadline());
+            let step = self.next().await;
+            let now = self.clock.now();
+            match step {
+                Step::Leave => break,
+                Step::Opened(opened) => self.opened(now, *opened),
+                Step::Order(order) => self.obey(now, order),
+                Step::Ready(ready) => self.work(now, ready),
+                Step::Turn => {}
+            }
+            self.keep_time(now);
+            self.settle(now);
+        }
+        self.end_attempt();
+        self.counters.publish_last();
+    }
+
+    /// Waits for the next thing to do. Every branch is cancel-safe.
+    async fn next(&mut self) -> Step {
+        let may_work = self.backlog.len() < BACKLOG;
+        tokio::select! {
+            biased;
+            order = self.orders.recv() => order.map_or(Step::Leave, Step::Order),
+            () = self.alarm.rung() => Step::Turn,
+            permit = self.reports.reserve(), if !self.backlog.is_empty() => match permit {
+                Ok(permit) => {
+                    if let Some(report) = self.backlog.pop_front() {
+                        permit.send(report);
+                    }
+                    Step::Turn
+                }
+                Err(_) => Step::Leave,
+            },
+            step = self.state.next(self.device.as_ref()), if may_work => step,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let engine = match &self.state {
+            State::Live(live) => live.deadline(),
+            State::Idle | State::Opening(_) => None,
+        };
+        [engine, self.counters.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn obey(&mut self, now: Instant, order: Order) {
+        match order {
+            Order::Abandon => self.end_attempt(),
+            Order::AttachTun(tun) => match Device::new(tun) {
+                Ok(device) => self.device = Some(device),
+                Err(error) => self.backlog.push_back(TunnelReport::TunLost(error)),
+            },
+            Order::Connect(attempt) => self.connect(*attempt),
+            Order::DetachTun => self.device = None,
+            Order::Input(input) => self.input(now, input),
+            Order::Ping(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            }
+            Order::Renegotiate => self.input(now, Input::Renegotiate),
+            Order::Stop => self.stop(now),
+        }
+    }
+
+    fn connect(&mut self, attempt: Attempt) {
+        self.end_attempt();
+        let Attempt {
+            config,
+            proxy,
+            socket,
+            open_timeout,
+        } = attempt;
+        if let Some(proxy) = proxy {
+            match proxy {}
+        }
+        let endpoint = &config.endpoint;
+        debug!(address = %endpoint.address, transport = ?endpoint.transport, "opening the transport");
+        let transport = Transport::open(endpoint.transport, endpoint.address, socket, open_timeout);
+        self.state = State::Opening(Box::new(Opening {
+            transport: Box::pin(transport),
+            config,
+        }));
+    }
+
+    fn opened(&mut self, now: Instant, opened: io::Result<Transport>) {
+        let State::Opening(opening) = std::mem::replace(&mut self.state, State::Idle) else {
+            return;
+        };
+        let peer = opening.config.endpoint.address;
+        let transport = opened.and_then(|transport| {
+            let connected = TunnelReport::Connected {
+                local: transport.local()?,
+                peer,
+                socket: transport.duplicate()?,
+            };
+            Ok((transport, connected))
+        });
+        match transport {
+            Ok((transport, connected)) => {
+                self.backlog.push_back(connected);
+                let connection = Connection::new(opening.config, now);
+                let mut live = Box::new(Live::new(connection, transport));
+                live.drain(now, &mut self.events);
+                self.state = State::Live(live);
+            }
+            Err(error) => {
+                let error = ConnectionError::Transport(error.to_string());
+                self.backlog.push_back(TunnelReport::AttemptFailed(error));
+            }
+        }
+    }
+
+    fn input(&mut self, now: Instant, input: Input) {
+        if let State::Live(live) = &mut self.state {
+            live.input(now, input, &mut self.events);
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if matches!(self.state, State::Opening(_)) {
+            self.state = State::Idle;
+            let ended = Event::Ended(Ended::Stopped);
+            self.backlog.push_back(TunnelReport::Event(ended));
+        }
+        self.input(now, Input::Stop);
+    }
+
+    fn work(&mut self, now: Instant, ready: Ready) {
+        let State::Live(live) = &mut self.state else {
+            return;
+        };
+        self.counters.touched();
+        if let Err(error) = live.work(now, ready, &mut self.device, &mut self.events) {
+            warn!(%error, "the TUN device is lost");
+            self.device = None;
+            self.backlog.push_back(TunnelReport::TunLost(error));
+        }
+    }
+
+    /// Tells the engine if its deadline has passed.
+    fn keep_time(&mut self, now: Instant) {
+        if let State::Live(live) = &mut self.state {
+            if live.deadline().is_some_and(|deadline| deadline <= now) {
+                live.input(now, Input::Deadline, &mut self.events);
+                self.counters.touched();
+            }
+        }
+    }
+
+    /// Passes events on, and ends the attempt that has ended itself.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.events.pop_front() {
+            let ended = matches!(event, Event::Ended(_));
+            self.backlog.push_back(TunnelReport::Event(event));
+            if ended {
+                self.end_attempt();
+            }
+        }
+        let state = &self.state;
+        self.counters.publish(now, || state.stats());
+    }
+
+    /// Forgets the attempt, and what it said and nobody has looked at.
+    fn end_attempt(&mut self) {
+        let stats = self.state.stats();
+        self.counters.add(&stats);
+        self.state = State::Idle;
+        self.events.clear();
+    }
+}
+
+impl State {
+    /// Waits for what the attempt waits for. Cancel-safe.
+    async fn next(&mut self, device: Option<&Device>) -> Step {
+        match self {
+            Self::Idle => std::future::pending().await,
+            Self::Live(live) => Step::Ready(live.ready(device).await),
+            Self::Opening(opening) => Step::Opened(Box::new(opening.transport.as_mut().await)),
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        match self {
+            Self::Live(live) => live.stats(),
+            Self::Idle | Self::Opening(_) => Stats::default(),
+        }
+    }
+}
+
+/// With so many reports waiting for the session, nothing more is read from the network.
+const BACKLOG: usize = 256;
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

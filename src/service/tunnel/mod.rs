@@ -5,9 +5,15 @@
 //!
 //! [`Connection`]: crate::engine::connection::Connection
 
+mod alarm;
 pub mod attempt;
 pub mod clock;
+mod counters;
+mod device;
 mod driver;
+mod engine;
+mod live;
+mod outbound;
 mod sys;
 mod tcp;
 mod transport;

@@ -8,6 +8,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
+use tokio::io::unix::AsyncFd;
+
 /// What `TUNGETIFF` tells about a descriptor.
 #[derive(Debug)]
 pub(super) struct TunDevice {
@@ -23,6 +25,12 @@ pub(super) struct TunDevice {
 pub(super) fn owned(device: impl IntoRawFd) -> OwnedFd {
     // SAFETY: `into_raw_fd` hands over an open descriptor that nobody else closes.
     unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) }
+}
+
+/// Watches a descriptor for readiness, for as long as it is owned.
+pub(super) fn watch<T: AsRawFd + Into<OwnedFd>>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: what turns into an `OwnedFd` owns its descriptor: it stays open, and the same, while the owner lives.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
 /// `TUNSETIFF`: a TUN device with virtio-net headers; without them if the kernel refuses.
@@ -112,4 +120,178 @@ fn check(answer: libc::c_int) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// How many messages one call moves at most.
+pub(super) const MESSAGES: usize = 32;
+
+/// What one received message looks like: where it is in the arena, and how it is to be cut.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Received {
+    /// Where the message begins.
+    pub(super) start: usize,
+    /// Its length.
+    pub(super) length: usize,
+    /// The length of each datagram in it but the last.
+    pub(super) segment: usize,
+}
+
+/// Bytes to be sent in one message, cut into datagrams by the kernel.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    /// The datagrams, one after the other.
+    pub(super) bytes: &'a [u8],
+    /// The length of each but the last; 0: all of it is one datagram.
+    pub(super) segment: u16,
+}
+
+/// Room for one control message with an `int`, aligned as the kernel wants it.
+type Control = [u64; 4];
+
+/// Receives as many messages as there are, without waiting, each into a slot of the arena of `slot` bytes.
+pub(super) fn receive_messages(
+    fd: BorrowedFd<'_>,
+    arena: &mut [u8],
+    slot: usize,
+    received: &mut [Received; MESSAGES],
+) -> io::Result<usize> {
+    let mut controls: [Control; MESSAGES] = [[0; 4]; MESSAGES];
+    // SAFETY: these structs are pointers and numbers only: all zeros is a valid value.
+    let mut parts: [libc::iovec; MESSAGES] = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; MESSAGES] = unsafe { std::mem::zeroed() };
+    let mut count = 0;
+    let slots = arena.chunks_exact_mut(slot);
+    for (((bytes, part), header), control) in
+        slots.zip(&mut parts).zip(&mut headers).zip(&mut controls)
+    {
+        part.iov_base = bytes.as_mut_ptr().cast();
+        part.iov_len = bytes.len();
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = size_of::<Control>();
+        count += 1;
+    }
+    // SAFETY: each of the `count` headers points to its own slot of `arena` and to its own control buffer, with their
+    // lengths; all of them outlive the call.
+    let answer = unsafe {
+        libc::recvmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count,
+            libc::MSG_DONTWAIT,
+            std::ptr::null_mut(),
+        )
+    };
+    check(answer)?;
+    let got = usize::try_from(answer).unwrap_or(0);
+    for (index, (header, result)) in headers
+        .iter()
+        .zip(received.iter_mut())
+        .take(got)
+        .enumerate()
+    {
+        let length = usize::try_from(header.msg_len).unwrap_or(0).min(slot);
+        *result = Received {
+            start: index * slot,
+            length,
+            segment: segment_of(&header.msg_hdr).unwrap_or(length),
+        };
+    }
+    Ok(got)
+}
+
+/// The datagrams' length, where the kernel joined several (`UDP_GRO`).
+fn segment_of(header: &libc::msghdr) -> Option<usize> {
+    // SAFETY: the kernel has filled the header of a message that was received; its control buffer is alive.
+    let control = unsafe { libc::CMSG_FIRSTHDR(header).as_ref() }?;
+    if control.cmsg_level != libc::SOL_UDP || control.cmsg_type != libc::UDP_GRO {
+        return None;
+    }
+    // SAFETY: this control message carries one `int`, which may be unaligned.
+    let segment: libc::c_int = unsafe {
+        libc::CMSG_DATA(control)
+            .cast::<libc::c_int>()
+            .read_unaligned()
+    };
+    usize::try_from(segment).ok().filter(|segment| *segment > 0)
+}
+
+/// Sends messages without waiting, to `peer` or to where the socket is connected. The answer is how many were taken;
+/// an error is that of the first.
+pub(super) fn send_messages<'a>(
+    fd: BorrowedFd<'_>,
+    messages: impl Iterator<Item = Message<'a>>,
+    peer: Option<&socket2::SockAddr>,
+) -> io::Result<usize> {
+    let mut controls: [Control; MESSAGES] = [[0; 4]; MESSAGES];
+    // SAFETY: these structs are pointers and numbers only: all zeros is a valid value.
+    let mut parts: [libc::iovec; MESSAGES] = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; MESSAGES] = unsafe { std::mem::zeroed() };
+    let mut count = 0;
+    for (((message, part), header), control) in messages
+        .zip(&mut parts)
+        .zip(&mut headers)
+        .zip(&mut controls)
+    {
+        part.iov_base = message.bytes.as_ptr().cast_mut().cast();
+        part.iov_len = message.bytes.len();
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        if let Some(peer) = peer {
+            header.msg_hdr.msg_name = peer.as_ptr().cast_mut().cast();
+            header.msg_hdr.msg_namelen = peer.len();
+        }
+        if message.segment > 0 {
+            put_segment(&mut header.msg_hdr, control, message.segment);
+        }
+        count += 1;
+    }
+    // SAFETY: each of the `count` headers points to bytes, an address and a control buffer that outlive the call; the
+    // kernel only reads them.
+    let answer = unsafe {
+        libc::sendmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count,
+            libc::MSG_DONTWAIT,
+        )
+    };
+    check(answer)?;
+    Ok(usize::try_from(answer).unwrap_or(0))
+}
+
+/// Adds a control message that tells the kernel where to cut (`UDP_SEGMENT`).
+fn put_segment(header: &mut libc::msghdr, control: &mut Control, segment: u16) {
+    // SAFETY: these two compute lengths and touch no memory.
+    let (space, length) = unsafe { (libc::CMSG_SPACE(2), libc::CMSG_LEN(2)) };
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = space as _;
+    // SAFETY: the buffer is aligned and longer than one control message with two bytes needs.
+    unsafe {
+        let first = libc::CMSG_FIRSTHDR(header);
+        (*first).cmsg_level = libc::SOL_UDP;
+        (*first).cmsg_type = libc::UDP_SEGMENT;
+        (*first).cmsg_len = length as _;
+        libc::CMSG_DATA(first)
+            .cast::<u16>()
+            .write_unaligned(segment);
+    }
+}
+
+/// Asks for received datagrams to be joined (`UDP_GRO`).
+pub(super) fn enable_udp_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open and the option is one `int`, whose length is given.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_GRO,
+            (&raw const on).cast(),
+            libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(4),
+        )
+    })
 }

@@ -1,1 +1,231 @@
-//! UDP or TCP, one face.
+//! UDP or TCP, one face; and how each is opened.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::attempt::SocketOptions;
+use super::outbound::Outbound;
+use super::sys;
+use super::tcp::Tcp;
+use super::udp::Udp;
+use crate::engine::config;
+use crate::engine::data::stats::Stats;
+
+/// An open transport.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Tcp(Tcp),
+    Udp(Udp),
+}
+
+impl Transport {
+    /// Opens a transport to `peer`. Cancel-safe: what was begun is closed.
+    pub(super) async fn open(
+        kind: config::Transport,
+        peer: SocketAddr,
+        options: SocketOptions,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        match kind {
+            config::Transport::Udp => open_udp(peer, options).map(Self::Udp),
+            config::Transport::Tcp => match timeout(limit, open_tcp(peer, options)).await {
+                Ok(opened) => opened.map(Self::Tcp),
+                Err(_) => Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no connection within {} s", limit.as_secs()),
+                )),
+            },
+        }
+    }
+
+    /// Our address.
+    pub(super) fn local(&self) -> io::Result<SocketAddr> {
+        let address = self.socket().get_ref().local_addr()?;
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    /// The socket once more.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.socket().get_ref().as_fd().try_clone_to_owned()
+    }
+
+    /// Ready when there is something to receive.
+    pub(super) fn poll_receive(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.socket().poll_read_ready(context).map(drop)
+    }
+
+    /// Ready when something that waits may be sent.
+    pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.socket().poll_write_ready(context).map(drop)
+    }
+
+    /// Receives one batch of packets; they are ranges of the arena. `true`: there is no more now.
+    pub(super) fn receive(&mut self, packets: &mut Vec<Range<usize>>) -> io::Result<bool> {
+        match self {
+            Self::Tcp(tcp) => tcp.receive(packets),
+            Self::Udp(udp) => udp.receive(packets),
+        }
+    }
+
+    /// The bytes that were received last.
+    pub(super) fn arena(&mut self) -> &mut [u8] {
+        match self {
+            Self::Tcp(tcp) => tcp.arena(),
+            Self::Udp(udp) => udp.arena(),
+        }
+    }
+
+    /// Where sealed packets are put.
+    pub(super) const fn outbound(&mut self) -> &mut Outbound {
+        match self {
+            Self::Tcp(tcp) => tcp.outbound(),
+            Self::Udp(udp) => udp.outbound(),
+        }
+    }
+
+    /// A packet was put into the outbound arena.
+    pub(super) const fn count_sent(&mut self) {
+        match self {
+            Self::Tcp(tcp) => tcp.count_sent(1),
+            Self::Udp(_) => {}
+        }
+    }
+
+    /// Sends what waits. `false`: the socket is full, and some still waits.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Tcp(tcp) => tcp.flush(),
+            Self::Udp(udp) => Ok(udp.flush()),
+        }
+    }
+
+    /// Sends one control packet.
+    pub(super) fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.send(packet),
+            Self::Udp(udp) => {
+                udp.send_now(packet);
+                Ok(())
+            }
+        }
+    }
+
+    /// What passed the socket.
+    pub(super) const fn stats(&self) -> &Stats {
+        match self {
+            Self::Tcp(tcp) => tcp.stats(),
+            Self::Udp(udp) => udp.stats(),
+        }
+    }
+
+    const fn socket(&self) -> &AsyncFd<Socket> {
+        match self {
+            Self::Tcp(tcp) => tcp.socket(),
+            Self::Udp(udp) => udp.socket(),
+        }
+    }
+}
+
+fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
+    let socket = match options.inherited.take() {
+        Some(kept) => Socket::from(kept),
+        None => bound_socket(peer, Type::DGRAM, Protocol::UDP, &options)?,
+    };
+    socket.set_nonblocking(true)?;
+    set_buffers(
+        &socket,
+        Some(options.send_buffer.unwrap_or(UDP_BUFFER)),
+        Some(options.receive_buffer.unwrap_or(UDP_BUFFER)),
+    );
+    if options.float {
+        return Udp::new(socket, Some(peer));
+    }
+    socket.connect(&SockAddr::from(peer))?;
+    Udp::new(socket, None)
+}
+
+async fn open_tcp(peer: SocketAddr, options: SocketOptions) -> io::Result<Tcp> {
+    let socket = bound_socket(peer, Type::STREAM, Protocol::TCP, &options)?;
+    socket.set_nonblocking(true)?;
+    set_buffers(&socket, options.send_buffer, options.receive_buffer);
+    socket.set_tcp_nodelay(true)?;
+    match socket.connect(&SockAddr::from(peer)) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+        _ => {}
+    }
+    let socket = sys::watch(socket)?;
+    let mut ready = socket.writable().await?;
+    ready.retain_ready();
+    if let Some(error) = socket.get_ref().take_error()? {
+        return Err(error);
+    }
+    Ok(Tcp::new(socket))
+}
+
+fn bound_socket(
+    peer: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    options: &SocketOptions,
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(peer), kind, Some(protocol))?;
+    if let Some(mark) = options.mark {
+        socket.set_mark(mark)?;
+    }
+    if let Some(device) = &options.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    if let Some(local) = options.local {
+        if kind == Type::STREAM {
+            socket.set_reuse_address(true)?;
+        }
+        socket.bind(&SockAddr::from(of_family(local, peer)))?;
+    }
+    Ok(socket)
+}
+
+/// A wildcard address serves both families: it means the one that is needed.
+fn of_family(local: SocketAddr, peer: SocketAddr) -> SocketAddr {
+    let wildcard = match peer {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    if local.ip().is_unspecified() {
+        SocketAddr::new(wildcard, local.port())
+    } else {
+        local
+    }
+}
+
+/// As large as asked for, beyond the system's limit if we may.
+fn set_buffers(socket: &Socket, send: Option<usize>, receive: Option<usize>) {
+    use rustix::net::sockopt;
+    if let Some(size) = send {
+        let set = sockopt::set_socket_send_buffer_size_force(socket, size)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(socket, size));
+        if let Err(error) = set {
+            debug!(%error, size, "the send buffer stays as it is");
+        }
+    }
+    if let Some(size) = receive {
+        let set = sockopt::set_socket_recv_buffer_size_force(socket, size)
+            .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, size));
+        if let Err(error) = set {
+            debug!(%error, size, "the receive buffer stays as it is");
+        }
+    }
+}
+
+/// What a burst at full speed needs until the thread gets the processor again.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! The TUN device: created, attached or taken over, with as much offload as the kernel gives.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use tun_rs::{DeviceBuilder, Layer};
 
@@ -108,7 +108,19 @@ impl Tun {
     /// The descriptor; the device stays as it is.
     #[must_use]
     pub fn into_fd(self) -> OwnedFd {
-        self.fd
+        self.into()
+    }
+}
+
+impl From<Tun> for OwnedFd {
+    fn from(tun: Tun) -> Self {
+        tun.fd
+    }
+}
+
+impl AsRawFd for Tun {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -1,1 +1,223 @@
 //! Batches from and to a UDP socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+use socket2::{SockAddr, Socket};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tracing::info;
+
+use super::outbound::{Outbound, Prefix, Run};
+use super::sys::{self, MESSAGES, Message, Received};
+use crate::engine::data::stats::{DropReason, Stats};
+
+/// A UDP socket with as much offload as the kernel gives.
+#[derive(Debug)]
+pub(super) struct Udp {
+    socket: AsyncFd<Socket>,
+    /// Where to send, if the socket is not connected.
+    peer: Option<SockAddr>,
+    arena: Box<[u8]>,
+    outbound: Outbound,
+    /// The longest datagram that the kernel cuts out of a message; 0: none.
+    segment_max: usize,
+    stats: Stats,
+}
+
+impl Udp {
+    /// Takes an open socket; `peer` if it is not connected.
+    pub(super) fn new(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
+        if let Err(error) = sys::enable_udp_gro(socket.as_fd()) {
+            info!(%error, "the kernel does not join received datagrams");
+        }
+        Ok(Self {
+            socket: sys::watch(socket)?,
+            peer: peer.map(SockAddr::from),
+            arena: vec![0; MESSAGES * SLOT].into_boxed_slice(),
+            outbound: Outbound::new(Prefix::None),
+            segment_max: usize::from(u16::MAX),
+            stats: Stats::default(),
+        })
+    }
+
+    pub(super) const fn socket(&self) -> &AsyncFd<Socket> {
+        &self.socket
+    }
+
+    pub(super) const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(super) const fn outbound(&mut self) -> &mut Outbound {
+        &mut self.outbound
+    }
+
+    /// The bytes that were received last.
+    pub(super) fn arena(&mut self) -> &mut [u8] {
+        &mut self.arena
+    }
+
+    /// Receives what is there, at most one batch; `datagrams` are ranges of the arena. `false`: there may be more.
+    pub(super) fn receive(&mut self, datagrams: &mut Vec<Range<usize>>) -> io::Result<bool> {
+        let mut received = [Received::default(); MESSAGES];
+        let arena = &mut self.arena;
+        let got = self.socket.try_io(Interest::READABLE, |socket| {
+            sys::receive_messages(socket.as_fd(), arena, SLOT, &mut received)
+        });
+        let got = match got {
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) if is_passing(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for message in received.iter().take(got) {
+            let end = message.start + message.length;
+            let mut start = message.start;
+            while start < end {
+                let next = (start + message.segment.max(1)).min(end);
+                self.stats.received.add(next - start);
+                if datagrams.len() < datagrams.capacity() {
+                    datagrams.push(start..next);
+                } else {
+                    self.stats.drop(DropReason::Buffer);
+                }
+                start = next;
+            }
+        }
+        Ok(got < MESSAGES)
+    }
+
+    /// Sends what waits. `false`: the socket is full, and some still waits.
+    pub(super) fn flush(&mut self) -> bool {
+        while let Some(first) = self.outbound.waiting().first().copied() {
+            let sent = if first.count > 1 && first.segment > self.segment_max {
+                self.send_singly(first)
+            } else {
+                self.send_runs()
+            };
+            match sent {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => self.refused(first, &error),
+            }
+        }
+        true
+    }
+
+    /// Sends one datagram beside the others; what the socket does not take is dropped, as a network does.
+    pub(super) fn send_now(&mut self, packet: &[u8]) {
+        // A pending error of an earlier datagram is told, once, in place of sending this one.
+        for _ in 0..2 {
+            let message = std::iter::once(Message {
+                bytes: packet,
+                segment: 0,
+            });
+            let peer = self.peer.as_ref();
+            let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
+                sys::send_messages(socket.as_fd(), message, peer)
+            });
+            match sent {
+                Ok(_) => return self.stats.sent.add(packet.len()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return self.stats.drop(drop_reason(&error)),
+            }
+        }
+    }
+
+    /// Sends the runs that wait, each in one message, up to the first that must go singly.
+    fn send_runs(&mut self) -> io::Result<()> {
+        let (outbound, peer, segment_max) = (&self.outbound, self.peer.as_ref(), self.segment_max);
+        let whole = |run: &&Run| run.count == 1 || run.segment <= segment_max;
+        let messages = outbound
+            .waiting()
+            .iter()
+            .take_while(whole)
+            .map(|run| Message {
+                bytes: outbound.bytes(run.start..run.end),
+                segment: if run.count > 1 {
+                    u16::try_from(run.segment).unwrap_or(0)
+                } else {
+                    0
+                },
+            });
+        let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
+            sys::send_messages(socket.as_fd(), messages, peer)
+        })?;
+        for run in self.outbound.waiting().iter().take(sent) {
+            self.stats.sent.bytes += (run.end - run.start) as u64;
+            self.stats.sent.packets += run.count as u64;
+        }
+        self.outbound.done(sent);
+        Ok(())
+    }
+
+    /// Sends the datagrams of a run one by one, as the kernel does not cut it.
+    fn send_singly(&mut self, run: Run) -> io::Result<()> {
+        let (outbound, peer) = (&self.outbound, self.peer.as_ref());
+        let messages = run.packets().map(|packet| Message {
+            bytes: outbound.bytes(packet),
+            segment: 0,
+        });
+        let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
+            sys::send_messages(socket.as_fd(), messages, peer)
+        })?;
+        for packet in run.packets().take(sent) {
+            self.stats.sent.add(packet.len());
+        }
+        self.outbound.done_packets(sent);
+        Ok(())
+    }
+
+    /// The kernel refused the first run that waits: send it in another way, or drop it.
+    fn refused(&mut self, run: Run, error: &io::Error) {
+        let cut = run.count > 1 && run.segment <= self.segment_max;
+        match error.raw_os_error() {
+            Some(libc::EINVAL | libc::EMSGSIZE) if cut => {
+                // The path takes smaller packets than these in one piece only.
+                self.segment_max = run.segment - 1;
+                info!(%error, segment = run.segment, "the kernel does not cut messages into datagrams of this length");
+            }
+            Some(libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP) if cut => {
+                self.segment_max = 0;
+                info!(%error, "the kernel does not cut messages into datagrams");
+            }
+            // Said of an earlier datagram; this one was not tried.
+            Some(libc::ECONNREFUSED) => {}
+            _ => {
+                self.stats.drop(drop_reason(error));
+                self.outbound.done_packets(1);
+            }
+        }
+    }
+}
+
+/// Errors that say something about an earlier datagram, or about the path at this moment.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENETDOWN
+                | libc::EMSGSIZE
+                | libc::EPROTO
+                | libc::EINTR
+        )
+    )
+}
+
+fn drop_reason(error: &io::Error) -> DropReason {
+    if error.raw_os_error() == Some(libc::EMSGSIZE) {
+        DropReason::TooLarge
+    } else {
+        DropReason::NetworkSend
+    }
+}
+
+/// Room for one message: as much as the kernel joins.
+const SLOT: usize = 64 * 1024;

@@ -1,0 +1,110 @@
+//! Reading and writing an attached TUN device: packets with or without the header for offload.
+
+use std::io::{self, IoSlice};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::sys;
+use super::tun::Tun;
+use crate::engine::data::coalesce::{Join, Joined, PACKETS_MAX};
+use crate::engine::data::segment::Segments;
+use crate::engine::data::vnet::VnetHeader;
+
+/// A device attached to the tunnel.
+#[derive(Debug)]
+pub(super) struct Device {
+    tun: AsyncFd<Tun>,
+    buffer: Box<[u8]>,
+}
+
+/// What reading gave.
+pub(super) enum Read<'a> {
+    /// Nothing more now.
+    Empty,
+    /// A packet, to be cut where it is large.
+    Packet(Segments<'a>),
+    /// Something that is no packet.
+    Unusable,
+}
+
+impl Device {
+    pub(super) fn new(tun: Tun) -> io::Result<Self> {
+        Ok(Self {
+            tun: sys::watch(tun)?,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+        })
+    }
+
+    pub(super) const fn fd(&self) -> &AsyncFd<Tun> {
+        &self.tun
+    }
+
+    /// What the device takes in one piece.
+    pub(super) fn join(&self) -> Join {
+        let offload = self.tun.get_ref().offload();
+        match (offload.vnet_header, offload.udp) {
+            (false, _) => Join::Nothing,
+            (true, false) => Join::Tcp,
+            (true, true) => Join::TcpAndUdp,
+        }
+    }
+
+    /// Reads one packet without waiting.
+    pub(super) fn read(&mut self) -> io::Result<Read<'_>> {
+        let buffer = &mut self.buffer;
+        let read = self.tun.try_io(Interest::READABLE, |tun| {
+            Ok(rustix::io::read(tun, &mut **buffer)?)
+        });
+        let length = match read {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Empty),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Read::Unusable),
+            Err(error) => return Err(error),
+        };
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        if !self.tun.get_ref().offload().vnet_header {
+            return Ok(Read::Packet(Segments::whole(bytes)));
+        }
+        let Some((header, packet)) = bytes.split_first_chunk::<{ VnetHeader::LEN }>() else {
+            return Ok(Read::Unusable);
+        };
+        let segments = VnetHeader::decode(*header).map(|header| Segments::new(&header, packet));
+        Ok(match segments {
+            Some(Ok(segments)) => Read::Packet(segments),
+            Some(Err(_)) | None => Read::Unusable,
+        })
+    }
+
+    /// Writes joined packets, which lie in `arena`, in one piece.
+    pub(super) fn write(&self, arena: &[u8], joined: &Joined<'_>) -> io::Result<()> {
+        let header = joined.vnet();
+        let mut slices = [IoSlice::new(&[]); PACKETS_MAX + 1];
+        let mut count = 0;
+        if self.tun.get_ref().offload().vnet_header {
+            slices[0] = IoSlice::new(&header);
+            count = 1;
+        }
+        let pieces = joined
+            .pieces()
+            .map(|piece| IoSlice::new(arena.get(piece).unwrap_or_default()));
+        for (slot, piece) in slices.iter_mut().skip(count).zip(pieces) {
+            *slot = piece;
+            count += 1;
+        }
+        let slices = slices.get(..count).unwrap_or_default();
+        rustix::io::writev(self.tun.get_ref(), slices)?;
+        Ok(())
+    }
+}
+
+/// Whether the device is gone for good.
+pub(super) fn is_lost(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO)
+    )
+}
+
+/// The longest packet that the kernel hands over, with its header.
+const BUFFER: usize = 68 * 1024;

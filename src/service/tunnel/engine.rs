@@ -1,0 +1,60 @@
+//! What the loop drives: a connection, or in tests and benchmarks its data plane alone.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::engine::connection::Connection;
+use crate::engine::data::stats::Stats;
+use crate::engine::event::{Input, Output};
+
+/// The sans-I/O face of a connection. After every input, [`Engine::poll_output`] is called until it waits.
+pub(super) trait Engine {
+    /// Takes a deadline, an answer or an order.
+    fn handle_input(&mut self, now: Instant, input: Input);
+    /// Takes one packet from the network; the answer is where in it the tunnelled packet is.
+    fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>>;
+    /// How many bytes sealing needs in front of a payload (exactly) and behind it (at most).
+    fn seal_room(&self) -> (usize, usize);
+    /// Seals the tunnelled packet at `payload`; the answer is where the finished packet is.
+    fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>>;
+    /// The next thing to do.
+    fn poll_output(&mut self) -> Output<'_>;
+    /// The engine's counters.
+    fn stats(&self) -> Stats;
+}
+
+impl Engine for Connection {
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        Self::handle_input(self, now, input);
+    }
+
+    fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        Self::open(self, now, packet)
+    }
+
+    fn seal_room(&self) -> (usize, usize) {
+        Self::seal_room(self)
+    }
+
+    fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        Self::seal(self, now, buffer, payload)
+    }
+
+    fn poll_output(&mut self) -> Output<'_> {
+        Self::poll_output(self)
+    }
+
+    fn stats(&self) -> Stats {
+        Self::stats(self)
+    }
+}

@@ -1,0 +1,280 @@
+//! One attempt that lives: packets from socket to device and back, in bounded batches, and the drain law.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::ops::Range;
+use std::task::Poll;
+use std::time::Instant;
+
+use tracing::trace;
+
+use super::device::{Device, Read, is_lost};
+use super::engine::Engine;
+use super::transport::Transport;
+use crate::engine::data::coalesce::{Coalescer, Join};
+use crate::engine::data::stats::{DropReason, Stats};
+use crate::engine::event::{Event, Input, Output};
+
+/// An engine between its transport and the device.
+#[derive(Debug)]
+pub(super) struct Live<E> {
+    engine: E,
+    transport: Transport,
+    packets: Vec<Range<usize>>,
+    coalescer: Coalescer,
+    /// The socket took less than there was: nothing is read from the device until it has taken the rest.
+    backed_up: bool,
+    deadline: Option<Instant>,
+    stats: Stats,
+}
+
+/// Which faces have work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Ready {
+    receive: bool,
+    send: bool,
+    device: bool,
+}
+
+/// Whether the device survived.
+pub(super) type DeviceResult = io::Result<()>;
+
+impl<E: Engine> Live<E> {
+    pub(super) fn new(engine: E, transport: Transport) -> Self {
+        Self {
+            engine,
+            transport,
+            packets: Vec::with_capacity(PACKETS),
+            coalescer: Coalescer::new(Join::Nothing, GROUPS),
+            backed_up: false,
+            deadline: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// When the engine wants to be woken, as of the last drain.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// All counters of this attempt.
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.engine.stats();
+        stats.merge(self.transport.stats());
+        stats.merge(&self.stats);
+        stats
+    }
+
+    /// Waits until a face has work. Cancel-safe: nothing is taken from anywhere.
+    pub(super) async fn ready(&self, device: Option<&Device>) -> Ready {
+        poll_fn(|context| {
+            let ready = Ready {
+                receive: self.transport.poll_receive(context).is_ready(),
+                send: self.backed_up && self.transport.poll_send(context).is_ready(),
+                // Without a key to seal with, the packets wait where they are.
+                device: !self.backed_up
+                    && self.engine.seal_room() != (0, 0)
+                    && device.is_some_and(|device| device.fd().poll_read_ready(context).is_ready()),
+            };
+            if ready == Ready::default() {
+                Poll::Pending
+            } else {
+                Poll::Ready(ready)
+            }
+        })
+        .await
+    }
+
+    /// Does a bounded amount of work on each face that has some, then drains the engine. An error is the device's.
+    pub(super) fn work(
+        &mut self,
+        now: Instant,
+        ready: Ready,
+        device: &mut Option<Device>,
+        events: &mut VecDeque<Event>,
+    ) -> DeviceResult {
+        let mut outcome = Ok(());
+        if ready.send {
+            self.flush(now);
+        }
+        if ready.receive {
+            outcome = self.receive(now, device.as_ref());
+            // Answers and acknowledgements go out before the device's packets take the socket.
+            self.drain(now, events);
+        }
+        if ready.device && outcome.is_ok() {
+            if let Some(device) = device.as_mut() {
+                outcome = self.send(now, device);
+            }
+        }
+        self.drain(now, events);
+        outcome
+    }
+
+    /// Gives an input, then drains the engine.
+    pub(super) fn input(&mut self, now: Instant, input: Input, events: &mut VecDeque<Event>) {
+        self.engine.handle_input(now, input);
+        self.drain(now, events);
+    }
+
+    /// Does what the engine wants until it waits. The one place that does.
+    pub(super) fn drain(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+        loop {
+            let sent = match self.engine.poll_output() {
+                Output::Event(event) => {
+                    events.push_back(event);
+                    continue;
+                }
+                Output::Transmit(packet) => self.transport.send(packet),
+                Output::Wait { until, name } => {
+                    trace!(name, "waiting");
+                    self.deadline = until;
+                    break;
+                }
+            };
+            match sent {
+                Ok(()) => self.backed_up |= !self.transport.outbound().is_empty(),
+                Err(error) => self.transport_failed(now, &error),
+            }
+        }
+    }
+
+    /// Network to device.
+    fn receive(&mut self, now: Instant, device: Option<&Device>) -> DeviceResult {
+        self.coalescer
+            .set_join(device.map_or(Join::Nothing, Device::join));
+        for _ in 0..RECEIVES {
+            self.packets.clear();
+            let done = match self.transport.receive(&mut self.packets) {
+                Ok(done) => done,
+                Err(error) => {
+                    self.transport_failed(now, &error);
+                    return Ok(());
+                }
+            };
+            for index in 0..self.packets.len() {
+                self.open(now, device, index)?;
+            }
+            self.write(device)?;
+            if done {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens one packet of the batch and takes what is in it for the device.
+    fn open(&mut self, now: Instant, device: Option<&Device>, index: usize) -> DeviceResult {
+        let Some(place) = self.packets.get(index).cloned() else {
+            return Ok(());
+        };
+        let arena = self.transport.arena();
+        let Some(packet) = arena.get_mut(place.clone()) else {
+            return Ok(());
+        };
+        let Some(payload) = self.engine.open(now, packet) else {
+            return Ok(());
+        };
+        let payload = place.start + payload.start..place.start + payload.end;
+        self.coalescer.push(arena, payload);
+        if self.coalescer.is_full() {
+            return self.write(device);
+        }
+        Ok(())
+    }
+
+    /// Writes what was joined.
+    fn write(&mut self, device: Option<&Device>) -> DeviceResult {
+        let arena = self.transport.arena();
+        self.coalescer.finish(arena);
+        let mut outcome = Ok(());
+        for joined in self.coalescer.groups() {
+            let written = device.map_or(Ok(()), |device| device.write(arena, &joined));
+            if let Err(error) = written {
+                self.stats.drop(DropReason::TunWrite);
+                if is_lost(&error) {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        self.coalescer.clear();
+        outcome
+    }
+
+    /// Device to network.
+    fn send(&mut self, now: Instant, device: &mut Device) -> DeviceResult {
+        let mut outcome = Ok(());
+        for _ in 0..READS {
+            match device.read() {
+                Ok(Read::Empty) => break,
+                Ok(Read::Packet(mut segments)) => {
+                    while let Some(length) = segments.next_length() {
+                        if !self.seal(now, length, |place| segments.write_next(place).is_some()) {
+                            break;
+                        }
+                    }
+                }
+                Ok(Read::Unusable) => self.stats.drop(DropReason::TunFraming),
+                Err(error) => {
+                    self.stats.drop(DropReason::TunRead);
+                    // A device that is down refuses too, and comes back.
+                    outcome = if is_lost(&error) { Err(error) } else { Ok(()) };
+                    break;
+                }
+            }
+            if self.transport.outbound().is_full() && !self.flush(now) {
+                break;
+            }
+        }
+        self.flush(now);
+        outcome
+    }
+
+    /// Has one packet of `length` bytes written into the outbound arena and seals it there. `false`: there is no room,
+    /// and will be none for what follows.
+    fn seal(&mut self, now: Instant, length: usize, write: impl FnOnce(&mut [u8]) -> bool) -> bool {
+        let room = self.engine.seal_room();
+        let Some((arena, payload)) = self.transport.outbound().place(room, length) else {
+            self.stats.drop(DropReason::Buffer);
+            return false;
+        };
+        if !arena.get_mut(payload.clone()).is_some_and(write) {
+            return false;
+        }
+        if let Some(packet) = self.engine.seal(now, arena, payload) {
+            self.transport.outbound().add(packet);
+            self.transport.count_sent();
+        }
+        true
+    }
+
+    /// Sends what waits; `false` if the socket is full, or gone.
+    fn flush(&mut self, now: Instant) -> bool {
+        match self.transport.flush() {
+            Ok(done) => {
+                self.backed_up = !done;
+                done
+            }
+            Err(error) => {
+                self.transport_failed(now, &error);
+                false
+            }
+        }
+    }
+
+    fn transport_failed(&mut self, now: Instant, error: &io::Error) {
+        self.engine
+            .handle_input(now, Input::TransportFailed(error.to_string()));
+    }
+}
+
+/// How many packets one batch may have: what the kernel joins in as many messages as one call takes.
+const PACKETS: usize = 2048;
+/// How many pieces are gathered before they are written to the device.
+const GROUPS: usize = 512;
+/// How many batches are received before the device has its turn.
+const RECEIVES: usize = 4;
+/// How many packets are read from the device before the network has its turn.
+const READS: usize = 64;
