@@ -3,15 +3,32 @@
 //! Needs root, iproute2 and `/dev/net/tun`; most tests also `openvpn` and `openssl`. What cannot run prints `skipped:`
 //! and why.
 
-#![expect(clippy::print_stdout, reason = "it is a test program")]
+#![expect(clippy::panic, clippy::print_stdout, reason = "it is a test program")]
 
 mod changes;
+mod lasting;
+mod matrix;
 mod namespace;
 mod network;
+mod pki;
+mod process;
+mod scene;
 mod state;
+mod traffic;
+mod trouble;
 
 use std::future::Future;
 use std::path::Path;
+
+/// Says that a test with a real server is skipped, if it must be.
+fn skipped_connecting(more_tools: &[&str]) -> bool {
+    let program = scene::Program::chosen();
+    if !program.can_connect() {
+        println!("skipped: this build of openvpn3-backend cannot `connect`");
+        return true;
+    }
+    skipped(&[&["openvpn", "openssl", "ping"], more_tools].concat())
+}
 
 /// Runs asynchronous work on this thread.
 fn in_runtime<T>(work: impl Future<Output = T>) -> T {

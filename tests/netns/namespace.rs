@@ -37,6 +37,13 @@ impl Namespace {
         &self.name
     }
 
+    /// A command that will run inside.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
     /// Runs `ip` inside, with words separated by spaces; gives what it printed.
     pub(crate) fn ip(&self, words: &str) -> String {
         let output = self.try_ip(words);

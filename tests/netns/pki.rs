@@ -1,0 +1,158 @@
+//! Certificates and keys of the tests, made once by the `openssl` and `openvpn` commands.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder with all of them, made when first asked for. Files: `ca.crt`, and for each of [`SUBJECTS`] `NAME.crt` and
+/// `NAME.key`; `other-ca.crt`, which has signed none of them; `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
+/// `v2-client.key`; the logins `right.txt` and `wrong.txt`, and `check-password`, which knows them apart.
+pub(crate) fn folder() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let wanted = Path::new(env!("CARGO_TARGET_TMPDIR")).join("netns-pki");
+        if !wanted.join(LAST_FILE).exists() {
+            let beside = wanted.with_extension(std::process::id().to_string());
+            std::fs::create_dir_all(&beside).expect("a folder can be made");
+            make(&beside);
+            if std::fs::rename(&beside, &wanted).is_err() {
+                // Another test program was faster, or a folder of an older layout is in the way.
+                let old = beside.with_extension("old");
+                std::fs::rename(&wanted, &old).expect("the old folder can be moved");
+                std::fs::rename(&beside, &wanted).expect("the folder can be moved");
+                std::fs::remove_dir_all(&old).expect("the old folder can be removed");
+            }
+        }
+        wanted
+    })
+}
+
+/// Name, extended key usage, first and last day of validity.
+const SUBJECTS: &[(&str, &str, &str, &str)] = &[
+    ("server", "serverAuth", "20200101000000Z", "20491231000000Z"),
+    ("client", "clientAuth", "20200101000000Z", "20491231000000Z"),
+    (
+        "server-expired",
+        "serverAuth",
+        "20200101000000Z",
+        "20200201000000Z",
+    ),
+    (
+        "server-revoked",
+        "serverAuth",
+        "20200101000000Z",
+        "20491231000000Z",
+    ),
+    (
+        "client-revoked",
+        "clientAuth",
+        "20200101000000Z",
+        "20491231000000Z",
+    ),
+];
+
+/// The layout's mark: it changes when the layout does.
+const LAST_FILE: &str = "complete-1";
+
+const CA_CONFIG: &str = "
+[ca]
+default_ca = tests
+[tests]
+database = index.txt
+serial = serial
+new_certs_dir = .
+default_md = sha256
+default_days = 9000
+default_crl_days = 9000
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+[serverAuth]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+extendedKeyUsage = serverAuth
+[clientAuth]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+extendedKeyUsage = clientAuth
+";
+
+fn make(folder: &Path) {
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).expect("a file can be written");
+    };
+    write("ca.conf", CA_CONFIG);
+    write("index.txt", "");
+    write("serial", "1000\n");
+    for ca in ["ca", "other-ca"] {
+        let words = format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9000 -subj /CN={ca} \
+             -addext keyUsage=critical,keyCertSign,cRLSign -keyout {ca}.key -out {ca}.crt"
+        );
+        openssl(folder, &words);
+    }
+    for (name, usage, first, last) in SUBJECTS {
+        openssl(
+            folder,
+            &format!(
+                "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+            ),
+        );
+        openssl(
+            folder,
+            &format!(
+                "ca -batch -notext -config ca.conf -cert ca.crt -keyfile ca.key -extensions {usage} \
+                 -startdate {first} -enddate {last} -in {name}.csr -out {name}.crt"
+            ),
+        );
+    }
+    for name in ["server-revoked", "client-revoked"] {
+        openssl(
+            folder,
+            &format!("ca -config ca.conf -cert ca.crt -keyfile ca.key -revoke {name}.crt"),
+        );
+    }
+    openssl(
+        folder,
+        "ca -config ca.conf -cert ca.crt -keyfile ca.key -gencrl -out revoked.crl",
+    );
+    run(folder, "openvpn", "--genkey secret ta.key");
+    run(folder, "openvpn", "--genkey secret crypt.key");
+    run(
+        folder,
+        "openvpn",
+        "--genkey tls-crypt-v2-server v2-server.key",
+    );
+    run(
+        folder,
+        "openvpn",
+        "--tls-crypt-v2 v2-server.key --genkey tls-crypt-v2-client v2-client.key",
+    );
+    write("right.txt", "alice\nopen sesame\n");
+    write("wrong.txt", "alice\nopen barley\n");
+    write(
+        "check-password",
+        "#!/bin/sh\nexec cmp -s \"$1\" right.txt\n",
+    );
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.join("check-password"), executable).expect("it is our file");
+    write(LAST_FILE, "");
+}
+
+fn openssl(folder: &Path, words: &str) {
+    run(folder, "openssl", words);
+}
+
+fn run(folder: &Path, program: &str, words: &str) {
+    let output = Command::new(program)
+        .current_dir(folder)
+        .args(words.split_whitespace())
+        .output()
+        .expect("the program is installed");
+    assert!(
+        output.status.success(),
+        "{program} {words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
