@@ -370,7 +370,7 @@ pub struct Preferences {
 /// What becomes of an address family that the tunnel does not carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnusedFamily {
-    /// It goes its usual way, whatever the server pushed.
+    /// It goes its usual way, unless server or profile block it.
     Allow,
     /// It is blocked.
     Block,

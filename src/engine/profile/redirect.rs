@@ -55,6 +55,23 @@ impl Redirect {
         self.gateway && !self.private
     }
 
+    /// The flags of both: any is set that either sets, and `!ipv4` of either counts.
+    #[must_use]
+    pub const fn joined(self, other: Self) -> Self {
+        Self {
+            gateway: self.gateway || other.gateway,
+            private: self.private || other.private,
+            def1: self.def1 || other.def1,
+            local: self.local || other.local,
+            autolocal: self.autolocal || other.autolocal,
+            bypass_dhcp: self.bypass_dhcp || other.bypass_dhcp,
+            bypass_dns: self.bypass_dns || other.bypass_dns,
+            block_local: self.block_local || other.block_local,
+            ipv4: self.ipv4 && other.ipv4,
+            ipv6: self.ipv6 || other.ipv6,
+        }
+    }
+
     /// `redirect-gateway`.
     pub(super) fn gateway(&mut self, args: &[&str]) -> Result<(), BadValue> {
         self.flags(args)?;

@@ -1,1 +1,0 @@
-//! Pushed options and profile to `NetPlan`.
