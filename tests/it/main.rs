@@ -3,4 +3,5 @@
 mod bus;
 mod corpus;
 mod dbus;
+mod files;
 mod starter;
