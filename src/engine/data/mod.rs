@@ -10,7 +10,7 @@ pub mod keepalive;
 pub mod key;
 pub mod legacy;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 pub mod mss;
 pub mod packet;
 pub mod plane;

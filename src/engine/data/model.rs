@@ -8,19 +8,19 @@ use super::vnet::{Gso, VnetHeader};
 
 /// A packet to be made.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
-    pub(super) version: IpVersion,
-    pub(super) tcp: bool,
-    pub(super) port: u16,
-    pub(super) id: u16,
-    pub(super) sequence: u32,
-    pub(super) flags: u8,
-    pub(super) options: Vec<u8>,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Model {
+    pub(crate) version: IpVersion,
+    pub(crate) tcp: bool,
+    pub(crate) port: u16,
+    pub(crate) id: u16,
+    pub(crate) sequence: u32,
+    pub(crate) flags: u8,
+    pub(crate) options: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Model {
-    pub(super) fn tcp(payload: &[u8]) -> Self {
+    pub(crate) fn tcp(payload: &[u8]) -> Self {
         Self {
             version: IpVersion::V4,
             tcp: true,
@@ -33,7 +33,7 @@ impl Model {
         }
     }
 
-    pub(super) fn udp(payload: &[u8]) -> Self {
+    pub(crate) fn udp(payload: &[u8]) -> Self {
         Self {
             tcp: false,
             options: Vec::new(),
@@ -41,19 +41,19 @@ impl Model {
         }
     }
 
-    pub(super) fn transport(&self) -> usize {
+    pub(crate) fn transport(&self) -> usize {
         match self.version {
             IpVersion::V4 => 20,
             IpVersion::V6 => 40,
         }
     }
 
-    pub(super) fn headers(&self) -> usize {
+    pub(crate) fn headers(&self) -> usize {
         self.transport() + if self.tcp { 20 + self.options.len() } else { 8 }
     }
 
     /// The packet with right checksums.
-    pub(super) fn build(&self) -> Vec<u8> {
+    pub(crate) fn build(&self) -> Vec<u8> {
         let mut segment = self.segment();
         let at = if self.tcp { 16 } else { 6 };
         let checksum = by_the_book(&[&self.pseudo(segment.len()), &segment]);
@@ -64,7 +64,7 @@ impl Model {
     }
 
     /// The packet as the kernel hands it over to be cut into segments of `size`.
-    pub(super) fn build_super(&self, size: u16) -> (VnetHeader, Vec<u8>) {
+    pub(crate) fn build_super(&self, size: u16) -> (VnetHeader, Vec<u8>) {
         let mut packet = self.build();
         let transport = self.transport();
         let at = if self.tcp { 16 } else { 6 };
@@ -145,7 +145,7 @@ impl Model {
 }
 
 /// Fails unless every checksum and length of a packet is right by the book.
-pub(super) fn assert_sound(packet: &[u8]) {
+pub(crate) fn assert_sound(packet: &[u8]) {
     let (transport, protocol, pseudo) = match packet[0] >> 4 {
         4 => {
             assert_eq!(by_the_book(&[&packet[..20]]), 0, "IPv4 header checksum");
@@ -170,7 +170,7 @@ pub(super) fn assert_sound(packet: &[u8]) {
 }
 
 /// Any packet that may be cut or joined.
-pub(super) fn any_model(payload: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Model> {
+pub(crate) fn any_model(payload: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Model> {
     (
         prop_oneof![Just(IpVersion::V4), Just(IpVersion::V6)],
         any::<bool>(),

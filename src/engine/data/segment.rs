@@ -230,4 +230,4 @@ fn complete_checksum(packet: &mut [u8], start: usize, at: usize) {
 
 #[cfg(test)]
 #[path = "segment_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::data::model::{Model, any_model, assert_sound};
 
-pub(in crate::engine::data) fn cut(header: &VnetHeader, packet: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn cut(header: &VnetHeader, packet: &[u8]) -> Vec<Vec<u8>> {
     let mut segments = Segments::new(header, packet).unwrap();
     let mut out = Vec::new();
     while let Some(length) = segments.next_length() {

@@ -278,3 +278,7 @@ const GROUPS: usize = 512;
 const RECEIVES: usize = 4;
 /// How many packets are read from the device before the network has its turn.
 const READS: usize = 64;
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

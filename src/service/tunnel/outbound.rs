@@ -160,7 +160,7 @@ impl Outbound {
 
 impl Run {
     /// How many datagrams these are, each in its place.
-    pub(super) fn packets(self) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn packets(self) -> impl Iterator<Item = Range<usize>> + Clone {
         (0..self.count).map(move |number| {
             let start = self.start + number * self.segment;
             start..(start + self.segment).min(self.end)

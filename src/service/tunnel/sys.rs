@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// What `TUNGETIFF` tells about a descriptor.
@@ -31,6 +32,19 @@ pub(super) fn owned(device: impl IntoRawFd) -> OwnedFd {
 pub(super) fn watch<T: AsRawFd + Into<OwnedFd>>(owner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: what turns into an `OwnedFd` owns its descriptor: it stays open, and the same, while the owner lives.
     Ok(unsafe { AsyncFd::register(owner) }?)
+}
+
+/// Tries to send, whether or not the runtime knows that it is possible; if it is not, the runtime knows it then.
+pub(super) fn try_send<T: AsRawFd, R>(
+    watched: &AsyncFd<T>,
+    mut send: impl FnMut(&T) -> io::Result<R>,
+) -> io::Result<R> {
+    match send(watched.get_ref()) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            watched.try_io(Interest::WRITABLE, send)
+        }
+        sent => sent,
+    }
 }
 
 /// `TUNSETIFF`: a TUN device with virtio-net headers; without them if the kernel refuses.

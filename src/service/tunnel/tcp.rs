@@ -8,6 +8,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::outbound::{Outbound, Prefix};
+use super::sys;
 use crate::engine::data::stats::Stats;
 
 /// A connected TCP socket. What is read of a frame stays here until the rest arrives.
@@ -84,9 +85,7 @@ impl Tcp {
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         while let Some(run) = self.outbound.waiting().first() {
             let bytes = self.outbound.bytes(run.start..run.end);
-            let wrote = self.socket.try_io(Interest::WRITABLE, |socket| {
-                Ok(rustix::io::write(socket, bytes)?)
-            });
+            let wrote = sys::try_send(&self.socket, |socket| Ok(rustix::io::write(socket, bytes)?));
             match wrote {
                 Ok(wrote) => {
                     self.stats.sent.bytes += wrote as u64;

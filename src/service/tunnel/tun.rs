@@ -84,6 +84,13 @@ impl Tun {
         })
     }
 
+    /// Something that behaves like a device.
+    #[cfg(test)]
+    pub(super) fn for_tests(fd: OwnedFd, offload: Offload) -> Self {
+        let name = "test".to_owned();
+        Self { fd, name, offload }
+    }
+
     /// The device's name.
     #[must_use]
     pub fn name(&self) -> &str {

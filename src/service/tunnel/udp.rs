@@ -107,17 +107,23 @@ impl Udp {
         true
     }
 
+    /// As if the kernel had refused to cut messages.
+    #[cfg(test)]
+    pub(super) const fn forbid_cutting(&mut self) {
+        self.segment_max = 0;
+    }
+
     /// Sends one datagram beside the others; what the socket does not take is dropped, as a network does.
     pub(super) fn send_now(&mut self, packet: &[u8]) {
         // A pending error of an earlier datagram is told, once, in place of sending this one.
         for _ in 0..2 {
-            let message = std::iter::once(Message {
-                bytes: packet,
-                segment: 0,
-            });
             let peer = self.peer.as_ref();
-            let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
-                sys::send_messages(socket.as_fd(), message, peer)
+            let sent = sys::try_send(&self.socket, |socket| {
+                let message = Message {
+                    bytes: packet,
+                    segment: 0,
+                };
+                sys::send_messages(socket.as_fd(), std::iter::once(message), peer)
             });
             match sent {
                 Ok(_) => return self.stats.sent.add(packet.len()),
@@ -143,8 +149,8 @@ impl Udp {
                     0
                 },
             });
-        let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
-            sys::send_messages(socket.as_fd(), messages, peer)
+        let sent = sys::try_send(&self.socket, |socket| {
+            sys::send_messages(socket.as_fd(), messages.clone(), peer)
         })?;
         for run in self.outbound.waiting().iter().take(sent) {
             self.stats.sent.bytes += (run.end - run.start) as u64;
@@ -161,8 +167,8 @@ impl Udp {
             bytes: outbound.bytes(packet),
             segment: 0,
         });
-        let sent = self.socket.try_io(Interest::WRITABLE, |socket| {
-            sys::send_messages(socket.as_fd(), messages, peer)
+        let sent = sys::try_send(&self.socket, |socket| {
+            sys::send_messages(socket.as_fd(), messages.clone(), peer)
         })?;
         for packet in run.packets().take(sent) {
             self.stats.sent.add(packet.len());
