@@ -1,5 +1,7 @@
 //! `ConnectionConfig`: one attempt at one address, fully checked.
 
+pub mod build;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,1 +1,246 @@
-//! `check PROFILE`; `connect PROFILE`: the front of the loop without a bus.
+//! The command line, and `check PROFILE` and `connect PROFILE`: the front of the loop without a bus.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustls::time_provider::DefaultTimeProvider;
+use tokio::sync::mpsc;
+use tracing::{debug, error};
+
+use super::effects::{Effects, Work};
+use super::log;
+use super::netcfg::{LocalOptions, Network};
+use super::profile::{ProfileFile, Read, ReadError};
+use super::run::{Front, Loop};
+use super::signals::Signals;
+use super::systemd::exit;
+use super::terminal;
+use super::tunnel::clock::Clock;
+use crate::engine::config::Surroundings;
+use crate::engine::config::build::{Blueprint, BlueprintError};
+use crate::engine::profile::model::Profile;
+use crate::engine::secret::SecretText;
+use crate::engine::session::effect::Summary;
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::machine::Session;
+use crate::engine::session::status::Status;
+use crate::engine::session::user_input::{Attention, InputGroup, Question};
+use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+use crate::engine::settings::Transport;
+
+/// The OpenVPN client for Linux that is native to systemd.
+#[derive(Debug, Parser)]
+#[command(version, after_help = after_help())]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say every problem of a profile.
+    Check(CheckArgs),
+    /// Connect, and stay connected until a signal comes.
+    ///
+    /// SIGINT and SIGTERM leave (the second one at once), SIGHUP reads the profile again, SIGUSR1 connects again,
+    /// SIGUSR2 logs the counters.
+    Connect(ConnectArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The profile.
+    pub profile: PathBuf,
+    /// Set an override, as OPTION=VALUE.
+    #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Arguments of `connect`.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// The profile.
+    pub profile: PathBuf,
+    /// A file with user name and password on two lines.
+    #[arg(long, value_name = "FILE")]
+    pub auth_file: Option<PathBuf>,
+    /// 0 says least, 6 all; otherwise what the profile's `verb` says, or 3.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=6))]
+    pub log_level: Option<u32>,
+    /// Who sets up addresses, routes and DNS.
+    #[arg(long, value_enum, default_value_t)]
+    pub network: NetworkBy,
+    /// Set an override, as OPTION=VALUE.
+    #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Who sets up the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum NetworkBy {
+    /// This program.
+    #[default]
+    Local,
+    /// Nobody.
+    None,
+}
+
+/// `check`: says every problem, errors and notes.
+#[must_use]
+pub fn check(args: CheckArgs) -> ExitCode {
+    let name = args.profile.display().to_string();
+    let verdict = ProfileFile::new(args.profile, args.overrides).read();
+    let lines = match &verdict {
+        Ok(Read { profile, notes }) => {
+            let mut lines: Vec<String> = notes.iter().map(|note| format!("note: {note}")).collect();
+            lines.extend(deeper(profile));
+            lines
+        }
+        Err(ReadError::Profile { errors }) => errors
+            .iter()
+            .map(|error| format!("error: {error}"))
+            .collect(),
+        Err(error @ (ReadError::File { .. } | ReadError::Override(_))) => {
+            vec![format!("error: {error}")]
+        }
+    };
+    let has_errors = lines.iter().any(|line| line.starts_with("error: "));
+    let mut text = lines.join("\n");
+    if !has_errors {
+        text = format!("{text}\n{name}: the profile can be used");
+    }
+    match io::stdout().write_all(format!("{}\n", text.trim_start()).as_bytes()) {
+        Ok(()) if !has_errors => ExitCode::SUCCESS,
+        Ok(()) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What only shows when keys and certificates are opened.
+fn deeper(profile: &Profile) -> Option<String> {
+    match Blueprint::new(profile, None, &surroundings()) {
+        Ok(_) => None,
+        Err(error @ (BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong)) => {
+            Some(format!("note: {error}"))
+        }
+        Err(BlueprintError::Unusable(why)) => Some(format!("error: {why}")),
+    }
+}
+
+/// `connect`: a session in the foreground.
+#[must_use]
+pub fn connect(args: ConnectArgs) -> ExitCode {
+    let file = ProfileFile::new(args.profile, args.overrides).with_auth_file(args.auth_file);
+    log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime.and_then(|runtime| runtime.block_on(session(file, args.network)));
+    match outcome {
+        Ok(class) => exit::exit_code(class),
+        Err(error) => {
+            error!(%error, "cannot begin");
+            exit::exit_code(EndClass::Internal)
+        }
+    }
+}
+
+async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> {
+    let signals = Signals::listen()?;
+    let network = match network {
+        NetworkBy::Local => Network::local(LocalOptions::default()),
+        NetworkBy::None => Network::Nobody,
+    };
+    let effects = Effects::new(network, Box::new(file))?;
+    let policy = Policy {
+        registration: Registration::None,
+        ready: ReadyWhen::Connected,
+        autonomy: Autonomy::ByItself,
+    };
+    let session = Session::new(policy, surroundings());
+    let (_nobody_calls, calls) = mpsc::channel(1);
+    let session = Loop::new(session, effects, Foreground, calls, Clock::start());
+    Ok(session.run(signals).await)
+}
+
+/// Cryptography by *ring*, and the system's clock.
+#[must_use]
+pub fn surroundings() -> Surroundings {
+    Surroundings {
+        provider: Arc::new(rustls::crypto::ring::default_provider()),
+        wall_clock: Arc::new(DefaultTimeProvider),
+    }
+}
+
+/// The terminal.
+struct Foreground;
+
+impl Front for Foreground {
+    fn announced(&mut self, status: &Status) {
+        debug!(%status, "status");
+    }
+
+    fn attention(&mut self, attention: Attention) {
+        if attention.group == InputGroup::OpenUrl {
+            say(&format!("To log in, open {}", attention.message));
+        }
+    }
+
+    fn connected(&mut self, summary: &Summary) {
+        say(&line(summary));
+    }
+
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>> {
+        let prompt = question.description.clone();
+        let visibility = question.visibility;
+        Some(Box::pin(
+            async move { terminal::ask(&prompt, visibility).await },
+        ))
+    }
+}
+
+/// One line for people and scripts.
+fn line(summary: &Summary) -> String {
+    let addresses: Vec<String> = summary
+        .addresses
+        .iter()
+        .map(|address| address.network.to_string())
+        .collect();
+    let transport = match summary.transport {
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
+    };
+    format!(
+        "connected: device {} addresses {} server {} ({}) cipher {} transport {transport}",
+        summary.device.name,
+        addresses.join(","),
+        summary.host,
+        summary.server,
+        summary.cipher,
+    )
+}
+
+fn say(text: &str) {
+    // Who closed our standard output does not want to know.
+    let mut out = io::stdout().lock();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+fn override_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((option, value)) if !option.is_empty() => Ok((option.to_owned(), value.to_owned())),
+        Some(_) | None => Err("this takes OPTION=VALUE".to_owned()),
+    }
+}
+
+fn after_help() -> String {
+    format!("Exit status:\n{}", exit::table())
+}
+
+/// The log level when neither the command line nor the profile says one.
+const DEFAULT_LEVEL: u32 = 3;

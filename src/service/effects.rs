@@ -1,1 +1,412 @@
 //! Carries out what the session asks, each as a future; reports how it went.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
+
+use super::netcfg::{NetError, Network, TunDevice};
+use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
+use crate::engine::config::build::SocketWishes;
+use crate::engine::data::stats::Stats;
+use crate::engine::event::{Ended, Event};
+use crate::engine::netplan::NetPlan;
+use crate::engine::session::command::Refusal;
+use crate::engine::session::effect::{Launch, Loaded, ProfileSource, Report};
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::network::{Device, Step};
+use crate::engine::session::remotes::{Family, Lookup};
+
+/// Something under way whose end is reported.
+pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Gets the profile for the session.
+pub trait ProfileLoader {
+    /// Reads the profile from where it comes.
+    fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>>;
+}
+
+#[expect(
+    missing_debug_implementations,
+    reason = "what is under way cannot be shown"
+)]
+/// Carries out what the session asks. Nothing is waited for but in [`Effects::next`].
+pub struct Effects {
+    tunnel: TunnelHandle,
+    from_tunnel: mpsc::Receiver<TunnelReport>,
+    stats: watch::Receiver<Stats>,
+    profiles: Box<dyn ProfileLoader>,
+    /// At home while no step is under way.
+    network: Option<Network>,
+    /// Steps that wait for their turn.
+    steps: VecDeque<NetworkTask>,
+    /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
+    launch: Option<Box<Attempt>>,
+    /// The tunnel was told to forget the attempt: what it says belongs to nobody.
+    abandoning: bool,
+    under_way: FuturesUnordered<Work<Finished>>,
+    ready: VecDeque<Report>,
+}
+
+/// A step on the network; they are taken one after the other.
+enum NetworkTask {
+    Protect(IpAddr),
+    Refresh,
+    Step(Step),
+}
+
+/// What came to its end.
+enum Finished {
+    Abandoned,
+    Network(Network, NetworkEnd),
+    Report(Report),
+}
+
+/// How a step on the network ended.
+enum NetworkEnd {
+    Applied(Result<Tun, NetworkFailure>),
+    Changed(Result<(), NetError>),
+    Protected(Result<(), NetError>),
+    Refreshed(Result<(), NetError>),
+    Reverted(Result<(), NetError>),
+}
+
+/// Why a plan is not in force.
+struct NetworkFailure {
+    class: EndClass,
+    reason: String,
+}
+
+impl Effects {
+    /// Starts the tunnel thread.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread or no descriptors for us.
+    pub fn new(network: Network, profiles: Box<dyn ProfileLoader>) -> io::Result<Self> {
+        let (reports, from_tunnel) = mpsc::channel(REPORTS);
+        let (stats_sender, stats) = watch::channel(Stats::default());
+        Ok(Self {
+            tunnel: TunnelHandle::spawn(reports, stats_sender)?,
+            from_tunnel,
+            stats,
+            profiles,
+            network: Some(network),
+            steps: VecDeque::new(),
+            launch: None,
+            abandoning: false,
+            under_way: FuturesUnordered::new(),
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// The counters of the data channel, over all attempts.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        *self.stats.borrow()
+    }
+
+    /// Gets the profile.
+    pub fn load_profile(&mut self, source: ProfileSource) {
+        let load = self.profiles.load(source);
+        self.begin(async move { Finished::Report(Report::Profile(load.await)) });
+    }
+
+    /// Looks a name up.
+    pub fn resolve(&mut self, lookup: Lookup) {
+        self.begin(async move {
+            let addresses = addresses(&lookup).await;
+            Finished::Report(Report::Resolved { lookup, addresses })
+        });
+    }
+
+    /// Begins an attempt.
+    pub fn connect(&mut self, launch: Launch) {
+        let server = launch.config.endpoint.address;
+        let attempt = Box::new(Attempt {
+            config: launch.config,
+            proxy: None,
+            socket: socket_options(&launch.socket, server),
+            open_timeout: launch.open_timeout,
+        });
+        match launch.protect {
+            Some(address) => {
+                self.launch = Some(attempt);
+                self.steps.push_back(NetworkTask::Protect(address));
+                self.step();
+            }
+            None => self.order(Order::Connect(attempt)),
+        }
+    }
+
+    /// Says goodbye to the server.
+    pub fn stop(&mut self) {
+        if self.launch.take().is_some() {
+            self.ready
+                .push_back(Report::Event(Event::Ended(Ended::Stopped)));
+        } else {
+            self.order(Order::Stop);
+        }
+    }
+
+    /// Ends the attempt at once.
+    pub fn abandon(&mut self) {
+        self.launch = None;
+        self.order(Order::Abandon);
+        let (answer, pong) = oneshot::channel();
+        self.order(Order::Ping(answer));
+        self.abandoning = true;
+        self.begin(async move {
+            // Without an answer the thread is gone, and with it the attempt.
+            drop(pong.await);
+            Finished::Abandoned
+        });
+    }
+
+    /// Gives the tunnel thread an order.
+    pub fn order(&mut self, order: Order) {
+        let given = self
+            .tunnel
+            .orders()
+            .is_some_and(|orders| orders.try_send(order).is_ok());
+        if !given {
+            warn!("the tunnel thread takes no orders");
+        }
+    }
+
+    /// Takes a step on the network.
+    pub fn network_step(&mut self, step: Step) {
+        self.steps.push_back(NetworkTask::Step(step));
+        self.step();
+    }
+
+    /// Puts right what the world around has changed.
+    pub fn refresh_network(&mut self) {
+        self.steps.push_back(NetworkTask::Refresh);
+        self.step();
+    }
+
+    /// The next report. Cancel-safe: what has come to its end is not lost.
+    pub async fn next(&mut self) -> Report {
+        loop {
+            if let Some(report) = self.ready.pop_front() {
+                return report;
+            }
+            tokio::select! {
+                Some(finished) = self.under_way.next() => self.take(finished),
+                Some(report) = self.from_tunnel.recv() => {
+                    if !self.abandoning {
+                        return from_tunnel(report);
+                    }
+                }
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    fn begin(&mut self, work: impl Future<Output = Finished> + 'static) {
+        self.under_way.push(Box::pin(work));
+    }
+
+    /// Takes the next step on the network, if none is under way.
+    fn step(&mut self) {
+        let Some(mut network) = self.network.take() else {
+            return;
+        };
+        let Some(task) = self.steps.pop_front() else {
+            self.network = Some(network);
+            return;
+        };
+        self.begin(async move {
+            let end = match task {
+                NetworkTask::Protect(address) => {
+                    NetworkEnd::Protected(network.protect(address).await)
+                }
+                NetworkTask::Refresh => NetworkEnd::Refreshed(network.refresh().await),
+                NetworkTask::Step(Step::Apply(plan)) => {
+                    NetworkEnd::Applied(set_up(&mut network, &plan).await)
+                }
+                NetworkTask::Step(Step::Change { to, .. }) => {
+                    NetworkEnd::Changed(network.change(&to).await)
+                }
+                NetworkTask::Step(Step::Revert) => NetworkEnd::Reverted(network.revert().await),
+            };
+            Finished::Network(network, end)
+        });
+    }
+
+    fn take(&mut self, finished: Finished) {
+        match finished {
+            Finished::Abandoned => {
+                while self.from_tunnel.try_recv().is_ok() {}
+                self.abandoning = false;
+                self.ready.push_back(Report::Abandoned);
+            }
+            Finished::Network(network, end) => {
+                self.network = Some(network);
+                self.network_ended(end);
+                self.step();
+            }
+            Finished::Report(report) => self.ready.push_back(report),
+        }
+    }
+
+    fn network_ended(&mut self, end: NetworkEnd) {
+        match end {
+            NetworkEnd::Applied(Ok(tun)) => {
+                let device = Device {
+                    name: tun.name().to_owned(),
+                    path: "/".to_owned(),
+                };
+                self.order(Order::AttachTun(tun));
+                self.ready.push_back(Report::NetworkDone(Some(device)));
+            }
+            NetworkEnd::Applied(Err(NetworkFailure { class, reason })) => {
+                self.ready
+                    .push_back(Report::NetworkFailed { class, reason });
+            }
+            NetworkEnd::Changed(Ok(())) => self.ready.push_back(Report::NetworkDone(None)),
+            NetworkEnd::Reverted(outcome) => {
+                // The device goes last: its routes and addresses are taken back while it is there.
+                self.order(Order::DetachTun);
+                if let Err(error) = outcome {
+                    warn!(%error, "not everything could be taken back");
+                }
+                self.ready.push_back(Report::NetworkDone(None));
+            }
+            NetworkEnd::Changed(Err(error)) => {
+                let NetworkFailure { class, reason } = failure(&error);
+                self.ready
+                    .push_back(Report::NetworkFailed { class, reason });
+            }
+            NetworkEnd::Protected(outcome) => {
+                if let Err(error) = outcome {
+                    warn!(%error, "the way to the server may lead into the tunnel");
+                }
+                if let Some(attempt) = self.launch.take() {
+                    self.order(Order::Connect(attempt));
+                }
+            }
+            NetworkEnd::Refreshed(Ok(())) => {}
+            NetworkEnd::Refreshed(Err(error)) => {
+                warn!(%error, "the network could not be put right");
+            }
+        }
+    }
+}
+
+/// Makes the device and puts the plan in force on it. Without success there is no device.
+async fn set_up(network: &mut Network, plan: &NetPlan) -> Result<Tun, NetworkFailure> {
+    let tun = Tun::create(&plan.device).map_err(|error| NetworkFailure {
+        class: class(error.kind()),
+        reason: error.to_string(),
+    })?;
+    let index = index_of(tun.name()).map_err(|error| NetworkFailure {
+        class: EndClass::NetworkSetupFailed,
+        reason: format!("the device {} has vanished: {error}", tun.name()),
+    })?;
+    let device = TunDevice {
+        name: tun.name().to_owned(),
+        index,
+    };
+    let applied = network.apply(device, plan).await;
+    applied.map_err(|error| failure(&error))?;
+    Ok(tun)
+}
+
+fn index_of(name: &str) -> io::Result<u32> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok(name_to_index(&socket, name)?)
+}
+
+fn failure(error: &NetError) -> NetworkFailure {
+    NetworkFailure {
+        class: class(error.kind()),
+        reason: error.to_string(),
+    }
+}
+
+fn class(kind: io::ErrorKind) -> EndClass {
+    if matches!(
+        kind,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
+    ) {
+        EndClass::PrivilegeMissing
+    } else {
+        EndClass::NetworkSetupFailed
+    }
+}
+
+fn from_tunnel(report: TunnelReport) -> Report {
+    match report {
+        TunnelReport::AttemptFailed(error) => Report::AttemptFailed(error),
+        TunnelReport::Connected { local, peer, .. } => Report::Opened { local, peer },
+        TunnelReport::Event(event) => Report::Event(event),
+        TunnelReport::TunLost(error) => Report::TunLost(error.to_string()),
+    }
+}
+
+async fn addresses(lookup: &Lookup) -> Vec<SocketAddr> {
+    let question = (lookup.host.as_str(), lookup.port);
+    let found = tokio::time::timeout(LOOKUP_TIME, tokio::net::lookup_host(question)).await;
+    match found {
+        Ok(Ok(addresses)) => addresses
+            .filter(|address| match lookup.family {
+                Family::Any => true,
+                Family::V4 => address.is_ipv4(),
+                Family::V6 => address.is_ipv6(),
+            })
+            .collect(),
+        Ok(Err(error)) => {
+            warn!(host = lookup.host, %error, "the name has no address");
+            Vec::new()
+        }
+        Err(_elapsed) => {
+            warn!(host = lookup.host, "the resolver does not answer");
+            Vec::new()
+        }
+    }
+}
+
+/// How the socket is to be. A local name that is no address is not looked up.
+fn socket_options(wishes: &SocketWishes, server: SocketAddr) -> SocketOptions {
+    let any = match server {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let host = match &wishes.local {
+        Some(local) => local.parse().ok(),
+        None => wishes.local_port.map(|_| any),
+    };
+    SocketOptions {
+        local: host.map(|host| SocketAddr::new(host, wishes.local_port.unwrap_or(0))),
+        device: wishes.device.clone(),
+        mark: wishes.mark,
+        send_buffer: wishes
+            .send_buffer
+            .and_then(|size| usize::try_from(size).ok()),
+        receive_buffer: wishes
+            .receive_buffer
+            .and_then(|size| usize::try_from(size).ok()),
+        float: wishes.float,
+        inherited: None,
+    }
+}
+
+/// How many reports of the tunnel may wait.
+const REPORTS: usize = 64;
+/// How long the resolver may take.
+const LOOKUP_TIME: Duration = Duration::from_secs(20);

@@ -11,6 +11,7 @@ pub mod netcfg;
 pub mod profile;
 pub mod resolve;
 pub mod run;
+pub mod signals;
 pub mod starter;
 pub mod systemd;
 pub mod terminal;

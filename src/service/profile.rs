@@ -1,1 +1,208 @@
-//! Finds and loads a profile and the files it names.
+//! The profile's file, and the files it names.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::info;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::effects::{ProfileLoader, Work};
+use crate::engine::profile::error::{Note, ProfileError};
+use crate::engine::profile::model::{Login, Profile};
+use crate::engine::secret::SecretText;
+use crate::engine::session::command::Refusal;
+use crate::engine::session::effect::{Loaded, ProfileSource};
+
+/// A profile in a file, with what the user wants otherwise.
+#[derive(Debug, Clone)]
+pub struct ProfileFile {
+    path: PathBuf,
+    auth_file: Option<PathBuf>,
+    overrides: Vec<(String, String)>,
+}
+
+/// A profile as it was read.
+#[derive(Debug)]
+pub struct Read {
+    /// The profile, overrides applied.
+    pub profile: Profile,
+    /// What works differently from what one might expect.
+    pub notes: Vec<Note>,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error("{}: {source}{}", path.display(), advice(source))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An override is wrong.
+    #[error("{0}")]
+    Override(String),
+    /// The profile has errors.
+    #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Profile {
+        /// All of them.
+        errors: Vec<ProfileError>,
+    },
+}
+
+impl ProfileFile {
+    /// The profile at `path`.
+    #[must_use]
+    pub const fn new(path: PathBuf, overrides: Vec<(String, String)>) -> Self {
+        Self {
+            path,
+            auth_file: None,
+            overrides,
+        }
+    }
+
+    /// Takes user name and password from the two lines of a file, whatever the profile says about them.
+    #[must_use]
+    pub fn with_auth_file(self, auth_file: Option<PathBuf>) -> Self {
+        Self { auth_file, ..self }
+    }
+
+    /// Reads it, and the files it names; those are looked up beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], with every problem at once.
+    pub fn read(&self) -> Result<Read, ReadError> {
+        let name = self.path.display().to_string();
+        let bytes = self.bytes(&self.path)?;
+        let text = Zeroizing::new(self.text(bytes)?);
+        let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
+        let mut load = |file: &str| {
+            let path = folder.join(file);
+            read_limited(&path)
+                .map_err(|error| format!("{}: {error}{}", path.display(), advice(&error)))
+        };
+        let parsed = Profile::parse(&name, &text, &mut load);
+        let (mut profile, notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
+        if let Some((option, _)) = self.overrides.first() {
+            return Err(ReadError::Override(option.clone()));
+        }
+        if let Some(path) = &self.auth_file {
+            profile.login = Some(login(&self.text(self.bytes(path)?)?));
+        }
+        Ok(Read { profile, notes })
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, ReadError> {
+        read_limited(path).map_err(|source| ReadError::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn text(&self, bytes: Vec<u8>) -> Result<String, ReadError> {
+        let refused = |why: &str| ReadError::File {
+            path: self.path.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidData, why),
+        };
+        if bytes.contains(&0) {
+            return Err(refused("it holds a NUL byte, so it is no text"));
+        }
+        String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            error.into_bytes().zeroize();
+            refused(&format!("byte {at} is not UTF-8"))
+        })
+    }
+}
+
+impl ProfileLoader for ProfileFile {
+    fn load(&self, _source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>> {
+        let file = self.clone();
+        Box::pin(async move {
+            match file.read() {
+                Ok(Read { profile, notes }) => {
+                    for note in &notes {
+                        info!(%note, "profile");
+                    }
+                    let name = file.path.file_stem().unwrap_or_default();
+                    Ok(Box::new(Loaded {
+                        name: name.to_string_lossy().into_owned(),
+                        profile,
+                    }))
+                }
+                Err(error) => Err(Refusal::ProfileUnusable(error.to_string())),
+            }
+        })
+    }
+}
+
+/// Reads a file as far as a profile or a file of it may be long.
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    // One byte more than allowed shows that there is more; the room for it is made beforehand, so that no secret is
+    // left behind by a vector that grew.
+    let mut bytes = Vec::with_capacity(LONGEST + 1);
+    let limit = u64::try_from(LONGEST + 1).unwrap_or(u64::MAX);
+    file.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > LONGEST {
+        bytes.zeroize();
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is longer than {LONGEST} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// User name and password on two lines.
+fn login(text: &str) -> Login {
+    let mut lines = text.lines();
+    let username = lines.next().filter(|line| !line.is_empty());
+    let password = lines.next().filter(|line| !line.is_empty());
+    Login {
+        username: username.map(ToOwned::to_owned),
+        password: password.map(|password| Arc::new(SecretText::from(password))),
+        username_only: false,
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        " (this account may not read it: run as its owner, or give the file to this account)"
+    } else {
+        ""
+    }
+}
+
+/// The longest profile, and the longest file that it names, in bytes.
+const LONGEST: usize = 262_144;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_file_has_two_lines() {
+        let both = login("alice\nsecret\nrest\n");
+        assert_eq!(both.username.as_deref(), Some("alice"));
+        assert_eq!(both.password.expect("it has one").expose(), "secret");
+        let name_only = login("alice\n");
+        assert!(name_only.password.is_none());
+    }
+
+    #[test]
+    fn a_missing_profile_is_named() {
+        let file = ProfileFile::new(PathBuf::from("/nonexistent/x.ovpn"), Vec::new());
+        let error = file.read().expect_err("there is no such file");
+        assert!(error.to_string().starts_with("/nonexistent/x.ovpn: "));
+    }
+}

@@ -1,1 +1,435 @@
-//! The session loop: commands, reports, signals, deadlines; drains the session.
+//! The session loop: calls, reports, signals, deadlines; drains the session.
+
+use std::collections::BTreeMap;
+use std::future;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, trace, warn};
+
+use super::dbus::call::{Ask, Call, ConnectionView, Told, View};
+use super::effects::{Effects, Work};
+use super::signals::{Asked, Signals};
+use super::systemd::notify::Notifier;
+use super::tunnel::Order;
+use super::tunnel::clock::Clock;
+use crate::engine::secret::SecretText;
+use crate::engine::session::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
+use crate::engine::session::effect::{Effect, Report, Summary};
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::machine::{Output, Session};
+use crate::engine::session::status::Status;
+use crate::engine::session::user_input::{Attention, CREDENTIALS, Question};
+use crate::engine::settings::Transport;
+
+/// The one in front of the loop: shows what the session says, and may know somebody to ask.
+pub trait Front {
+    /// The status changed.
+    fn announced(&mut self, status: &Status);
+
+    /// The user is to be told of something.
+    fn attention(&mut self, attention: Attention);
+
+    /// The tunnel carries traffic.
+    fn connected(&mut self, summary: &Summary);
+
+    /// Asks a question. `None`: the answer comes by a call, if at all. An error ends the session: nobody can be asked.
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>>;
+}
+
+#[expect(
+    missing_debug_implementations,
+    reason = "what is under way cannot be shown"
+)]
+/// A session at work.
+pub struct Loop<F> {
+    session: Session,
+    effects: Effects,
+    front: F,
+    calls: mpsc::Receiver<Call>,
+    clock: Clock,
+    notifier: Notifier,
+    /// Whom to answer later.
+    tickets: BTreeMap<Ticket, oneshot::Sender<Result<Told, Refusal>>>,
+    tickets_given: u64,
+    session_path: Option<String>,
+    asking: Option<Asking>,
+    leaving: bool,
+}
+
+/// A question that is being asked.
+struct Asking {
+    group: u32,
+    number: u32,
+    answer: Work<io::Result<SecretText>>,
+}
+
+/// What woke the loop.
+enum Woken {
+    Answered(io::Result<SecretText>),
+    Call(Call),
+    Deadline,
+    Report(Report),
+    Signal(Asked),
+}
+
+impl<F: Front> Loop<F> {
+    /// Puts a session to work. Calls come in by `calls`; where its other end is dropped, nobody calls.
+    pub fn new(
+        session: Session,
+        effects: Effects,
+        front: F,
+        calls: mpsc::Receiver<Call>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            session,
+            effects,
+            front,
+            calls,
+            clock,
+            notifier: Notifier::default(),
+            tickets: BTreeMap::new(),
+            tickets_given: 0,
+            session_path: None,
+            asking: None,
+            leaving: false,
+        }
+    }
+
+    /// Runs until the session is over.
+    pub async fn run(mut self, mut signals: Signals) -> EndClass {
+        let mut callers_left = true;
+        loop {
+            let until = match self.drain() {
+                Ok(until) => until,
+                Err(Over(class)) => return class,
+            };
+            self.ask_next();
+            let woken = tokio::select! {
+                biased;
+                signal = signals.next() => Woken::Signal(signal),
+                call = self.calls.recv(), if callers_left => match call {
+                    Some(call) => Woken::Call(call),
+                    None => {
+                        callers_left = false;
+                        continue;
+                    }
+                },
+                report = self.effects.next() => Woken::Report(report),
+                answer = answered(&mut self.asking) => Woken::Answered(answer),
+                () = sleep(&self.clock, until) => Woken::Deadline,
+            };
+            self.wake(woken);
+        }
+    }
+
+    fn wake(&mut self, woken: Woken) {
+        let now = self.clock.now();
+        match woken {
+            Woken::Answered(answer) => self.answered(now, answer),
+            Woken::Call(call) => self.call(now, call),
+            Woken::Deadline => self.session.handle_deadline(now),
+            Woken::Report(report) => self.session.report(now, report),
+            Woken::Signal(asked) => self.signal(now, asked),
+        }
+    }
+
+    /// Carries out what the session asks, until it waits.
+    fn drain(&mut self) -> Result<Option<Instant>, Over> {
+        loop {
+            match self.session.poll_output() {
+                Output::Effect(Effect::Exit(class)) => return Err(Over(class)),
+                Output::Effect(effect) => self.carry_out(effect),
+                Output::Wait { until, name } => {
+                    trace!(name, "waiting");
+                    return Ok(until);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Abandon => self.effects.abandon(),
+            Effect::Announce(status) => {
+                self.notifier.status(&status.to_string());
+                self.front.announced(&status);
+            }
+            Effect::Attention(attention) => self.front.attention(attention),
+            Effect::Connect(launch) => self.effects.connect(*launch),
+            Effect::Connected(summary) => {
+                self.notifier.status(&format!(
+                    "connected to {} by {}",
+                    summary.host, summary.device.name
+                ));
+                self.front.connected(&summary);
+            }
+            Effect::Exit(_) => {}
+            Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
+            Effect::Input(input) => self.effects.order(Order::Input(input)),
+            Effect::LoadProfile(source) => self.effects.load_profile(source),
+            Effect::Network(step) => self.effects.network_step(step),
+            Effect::Ready => self.notifier.ready(),
+            Effect::Refresh => self.effects.refresh_network(),
+            Effect::Renegotiate => self.effects.order(Order::Renegotiate),
+            Effect::Reply(ticket, outcome) => {
+                if let Some(answer) = self.tickets.remove(&ticket) {
+                    // A caller that has left gets no answer.
+                    drop(answer.send(outcome.map(Told::Name)));
+                }
+            }
+            Effect::Resolve(lookup) => self.effects.resolve(lookup),
+            Effect::Stop => self.effects.stop(),
+            Effect::Stopping => self.notifier.stopping(),
+        }
+    }
+
+    fn signal(&mut self, now: Instant, asked: Asked) {
+        let outcome = match asked {
+            Asked::Leave if self.leaving => {
+                warn!("leaving at once");
+                self.session.command(now, Command::ForceShutdown)
+            }
+            Asked::Leave => {
+                self.leaving = true;
+                self.asking = None;
+                self.session.command(now, Command::Disconnect)
+            }
+            Asked::Reload => {
+                self.notifier.reloading();
+                self.session.command(now, Command::Reload)
+            }
+            Asked::Restart => self.session.command(now, Command::Restart),
+            Asked::Statistics => {
+                self.say_statistics();
+                Ok(Accepted::Done)
+            }
+        };
+        if let Err(refusal) = outcome {
+            warn!(%refusal, "the signal does nothing");
+        }
+    }
+
+    fn say_statistics(&self) {
+        let stats = self.effects.stats();
+        let counters: Vec<String> = stats
+            .named()
+            .filter(|(_, value)| *value > 0)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        info!(
+            status = %self.session.status(),
+            counters = counters.join(" "),
+            "statistics"
+        );
+    }
+
+    /// Asks the next open question, if there is one and nobody is being asked; takes back one that is answered.
+    fn ask_next(&mut self) {
+        let questions = self.session.questions();
+        if let Some(Asking { group, number, .. }) = &self.asking {
+            if questions.fetch(CREDENTIALS, *group, *number).is_err() {
+                self.asking = None;
+            }
+        }
+        if self.asking.is_some() || self.leaving {
+            return;
+        }
+        let Some(question) = questions.open_questions().next() else {
+            return;
+        };
+        if let Some(answer) = self.front.ask(question) {
+            self.asking = Some(Asking {
+                group: question.group as u32,
+                number: question.slot_id,
+                answer,
+            });
+        }
+    }
+
+    fn answered(&mut self, now: Instant, answer: io::Result<SecretText>) {
+        let Some(Asking { group, number, .. }) = self.asking.take() else {
+            return;
+        };
+        match answer {
+            Ok(value) => {
+                let answer = Answer {
+                    kind: CREDENTIALS,
+                    group,
+                    number,
+                    value,
+                };
+                let outcome = self.session.command(now, Command::ProvideInput(answer));
+                if let Err(refusal) = outcome {
+                    warn!(%refusal, "the answer is not taken");
+                }
+            }
+            Err(error) => self
+                .session
+                .report(now, Report::NobodyToAsk(error.to_string())),
+        }
+    }
+
+    fn call(&mut self, now: Instant, call: Call) {
+        let Call { ask, answer } = call;
+        let told = self.told(now, ask);
+        let told = match told {
+            Ok(Answered::Later(ticket)) => {
+                self.tickets.insert(ticket, answer);
+                return;
+            }
+            Ok(Answered::Now(told)) => Ok(told),
+            Err(refusal) => {
+                debug!(%refusal, "refused");
+                Err(refusal)
+            }
+        };
+        // A caller that has left gets no answer.
+        drop(answer.send(told));
+    }
+
+    fn told(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
+        let questions = self.session.questions();
+        let told = match ask {
+            Ask::InputCheck { kind, group } => Told::Slots(questions.check(kind, group)),
+            Ask::InputFetch {
+                kind,
+                group,
+                slot_id,
+            } => Told::Question(questions.fetch(kind, group, slot_id)?.clone()),
+            Ask::InputGroups => Told::Groups(questions.type_groups()),
+            Ask::Ping => Told::Done,
+            Ask::Ready => self.session.check_ready().map(|()| Told::Done)?,
+            Ask::View => Told::View(Box::new(self.view())),
+            Ask::Confirm { .. }
+            | Ask::Connect
+            | Ask::Disconnect
+            | Ask::ForceShutdown
+            | Ask::InputProvide { .. }
+            | Ask::Pause { .. }
+            | Ask::Restart
+            | Ask::Resume => return self.obey(now, ask),
+        };
+        Ok(Answered::Now(told))
+    }
+
+    fn obey(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
+        let command = match ask {
+            Ask::Confirm {
+                token,
+                session_path,
+                config_path,
+            } => {
+                self.session_path.clone_from(&session_path);
+                Command::Confirm(Confirmation {
+                    ticket: self.next_ticket(),
+                    token,
+                    session_path,
+                    config_path,
+                })
+            }
+            Ask::Connect => Command::Connect,
+            Ask::Disconnect => Command::Disconnect,
+            Ask::ForceShutdown => Command::ForceShutdown,
+            Ask::InputProvide {
+                kind,
+                group,
+                slot_id,
+                value,
+            } => Command::ProvideInput(Answer {
+                kind,
+                group,
+                number: slot_id,
+                value,
+            }),
+            Ask::Pause { reason } => Command::Pause { reason },
+            Ask::Restart => Command::Restart,
+            Ask::Resume => Command::Resume,
+            Ask::InputCheck { .. }
+            | Ask::InputFetch { .. }
+            | Ask::InputGroups
+            | Ask::Ping
+            | Ask::Ready
+            | Ask::View => return Ok(Answered::Now(Told::Done)),
+        };
+        Ok(match self.session.command(now, command)? {
+            Accepted::Done => Answered::Now(Told::Done),
+            Accepted::Later(ticket) => Answered::Later(ticket),
+        })
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.tickets_given += 1;
+        Ticket(self.tickets_given)
+    }
+
+    fn view(&self) -> View {
+        let device = self.session.device();
+        let stats = self.effects.stats();
+        View {
+            session_path: self.session_path.clone(),
+            device_path: device
+                .map(|device| device.path.clone())
+                .filter(|path| path != "/"),
+            device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
+            session_name: self.session.host().to_owned(),
+            connection: self.session.summary().map(connection_view),
+            statistics: stats
+                .named()
+                .filter(|(_, value)| *value > 0)
+                .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
+                .collect(),
+            status: self.session.status().clone(),
+        }
+    }
+}
+
+/// When a call is answered.
+enum Answered {
+    Later(Ticket),
+    Now(Told),
+}
+
+/// The session is over.
+struct Over(EndClass);
+
+fn connection_view(summary: &Summary) -> ConnectionView {
+    let protocol = match summary.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    let family = if summary.server.is_ipv4() { "v4" } else { "v6" };
+    ConnectionView {
+        protocol: format!("{protocol}{family}"),
+        host: summary.host.clone(),
+        address: summary.server.ip().to_string(),
+        port: u32::from(summary.server.port()),
+    }
+}
+
+async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
+    match asking {
+        Some(asking) => (&mut asking.answer).await,
+        None => future::pending().await,
+    }
+}
+
+/// Sleeps until the clock says `until`. The timer of the runtime stands still while the machine sleeps, so that the
+/// clock is looked at now and then.
+async fn sleep(clock: &Clock, until: Option<Instant>) {
+    let Some(until) = until else {
+        return future::pending().await;
+    };
+    loop {
+        let left = until.saturating_duration_since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    }
+}
+
+/// How long a passed deadline may go unnoticed after the machine woke up.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::super::secret::SecretText;
+use super::user_input::InputError;
 
 /// What a session is asked to do. Answered at once, or through an effect `Reply` with the same ticket.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub struct Confirmation {
     pub ticket: Ticket,
     /// The token that we were started with.
     pub token: String,
-    /// The session's object path.
-    pub session_path: String,
+    /// The session's object path; the published form of the call has none.
+    pub session_path: Option<String>,
     /// The profile's object path.
     pub config_path: String,
 }
@@ -86,9 +87,9 @@ pub enum Refusal {
     /// `Connect` while a question is open.
     #[error("required user input was not provided")]
     InputMissing,
-    /// The answer does not fit; the text is the exact one that callers look for.
-    #[error("{0}")]
-    InputRefused(String),
+    /// The answer does not fit.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The session is ending.
     #[error("the session is shutting down")]
     Leaving,

@@ -118,6 +118,25 @@ impl Login {
         self.challenge = Some(Challenge { question, answer });
     }
 
+    /// The server's question, as long as it counts.
+    #[must_use]
+    pub fn challenge(&self) -> Option<&DynamicChallenge> {
+        self.challenge.as_ref().map(|challenge| &challenge.question)
+    }
+
+    /// `auth-nocache`, pushed by the server.
+    pub const fn forget_password_after_use(&mut self) {
+        self.rules.forget_password = true;
+    }
+
+    /// Takes over what the user and the server said to `old`, where nothing better is known.
+    pub fn inherit(&mut self, old: Self) {
+        self.username = self.username.take().or(old.username);
+        self.password = self.password.take().or(old.password);
+        self.static_answer = self.static_answer.take().or(old.static_answer);
+        self.token = self.token.take().or(old.token);
+    }
+
     /// Takes the answer to the server's question.
     pub fn set_dynamic_answer(&mut self, answer: SecretText) {
         if let Some(challenge) = &mut self.challenge {

@@ -1,14 +1,26 @@
 //! The life of one session, from registration to exit.
 
+mod asking;
+mod attempt;
 pub mod backoff;
 pub mod command;
+mod context;
 pub mod effect;
 pub mod ended;
+mod events;
+mod live;
 pub mod login;
 pub mod machine;
 pub mod network;
 pub mod remotes;
 pub mod saved;
-pub mod state;
+pub mod settings;
+mod state;
 pub mod status;
 pub mod user_input;
+pub mod verdict;
+
+pub use context::{Autonomy, Policy, ReadyWhen, Registration};
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,15 @@ impl Network {
         self.wanted = None;
     }
 
+    /// The device is gone, and what was in force on it is a ruin.
+    pub fn lost(&mut self) {
+        self.now = match std::mem::take(&mut self.now) {
+            Now::InForce(..) | Now::Half => Now::Half,
+            other @ (Now::Absent | Now::Applying(_) | Now::Changing(..) | Now::Reverting) => other,
+        };
+        self.wanted = None;
+    }
+
     /// The device, if exactly what is wanted is in force.
     #[must_use]
     pub fn settled(&self) -> Option<&Device> {

@@ -61,8 +61,10 @@ pub enum Next<'a> {
 pub enum Moved {
     /// To another address of the same remote.
     Address,
-    /// To the next remote, which may be the same one when there is only one.
+    /// To the next remote.
     Remote,
+    /// To the first remote again: all have been tried.
+    Round,
     /// Nowhere.
     Stayed,
 }
@@ -194,7 +196,11 @@ impl Remotes {
         entry.position = 0;
         entry.stale = true;
         self.at = (self.at + 1) % self.entries.len();
-        Moved::Remote
+        if self.at == 0 {
+            Moved::Round
+        } else {
+            Moved::Remote
+        }
     }
 }
 
@@ -234,7 +240,7 @@ mod tests {
         assert_eq!(remotes.advance(Advance::Address), Moved::Remote);
         assert_eq!(remotes.next(), Next::Resolve(&target(1)));
         assert!(remotes.resolved(vec![address(9)]));
-        assert_eq!(remotes.advance(Advance::Remote), Moved::Remote);
+        assert_eq!(remotes.advance(Advance::Remote), Moved::Round);
         assert_eq!(remotes.next(), Next::Resolve(&target(0)));
     }
 

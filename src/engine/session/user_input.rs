@@ -142,15 +142,12 @@ impl UserInputQueue {
         slot_id
     }
 
-    /// Asks for user name and password, and for the answer to the profile's challenge if it has one. Does nothing
-    /// while they are being asked for.
+    /// Asks for user name, password and the answer to the profile's challenge, if there is one; once only.
     pub fn ask_credentials(&mut self, challenge: Option<(&str, Visibility)>) {
         if self.is_asked(InputGroup::UserPassword) {
             return;
         }
-        let group = InputGroup::UserPassword;
-        self.ask(group, USERNAME, "Auth User name", Visibility::Shown);
-        self.ask(group, PASSWORD, "Auth Password", Visibility::Hidden);
+        self.ask_password_again();
         if let Some((text, visibility)) = challenge {
             self.ask(
                 InputGroup::StaticChallenge,
@@ -159,6 +156,13 @@ impl UserInputQueue {
                 visibility,
             );
         }
+    }
+
+    /// Asks for user name and password once more: those that were given are worth nothing.
+    pub fn ask_password_again(&mut self) {
+        let group = InputGroup::UserPassword;
+        self.ask(group, USERNAME, "Auth User name", Visibility::Shown);
+        self.ask(group, PASSWORD, "Auth Password", Visibility::Hidden);
     }
 
     /// Asks for the passphrase of the private key.

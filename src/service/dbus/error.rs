@@ -126,7 +126,7 @@ impl From<InputError> for BusError {
 const fn domain_of(refusal: &Refusal) -> Domain {
     match refusal {
         Refusal::AlreadyRegistered | Refusal::WrongToken => Domain::Registration,
-        Refusal::AssignFailed(_) | Refusal::InputRefused(_) => Domain::Request,
+        Refusal::AssignFailed(_) | Refusal::Input(_) => Domain::Request,
         Refusal::MissingCredentials | Refusal::PendingWebAuthentication => Domain::Ready,
         Refusal::AlreadyPaused
         | Refusal::InputMissing
@@ -175,9 +175,9 @@ mod tests {
                 "GDBus.Error:net.openvpn.v3.error.client: the session is not paused",
             ),
             (
-                Refusal::InputRefused("no".to_owned()),
+                Refusal::from(InputError::NotFound),
                 "org.gtk.GDBus.UnmappedGError.Quark._net_2eopenvpn_2egdbuspp_2erequest.Code36",
-                "GDBus.Error:net.openvpn.gdbuspp.request: no",
+                "GDBus.Error:net.openvpn.gdbuspp.request: net.openvpn.v3.element-not-found: no input of this type, group and id was asked for",
             ),
         ];
         for (refusal, name, text) in table {

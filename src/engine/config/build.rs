@@ -1,0 +1,311 @@
+//! `Blueprint`: a profile to the configuration of each attempt.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::{
+    ConnectionConfig, Credentials, Endpoint, Surroundings, TlsConfig, TlsVersion, Wrapping,
+};
+use crate::engine::event::AuthToken;
+use crate::engine::pki::pkcs12::Bundle;
+use crate::engine::pki::{self, Identity, PkiError, Trust};
+use crate::engine::profile::model::{Material, Profile, Remote, TlsOptions, WrappingText};
+use crate::engine::profile::proxy::Proxy;
+use crate::engine::secret::SecretText;
+
+/// What is the same in every attempt of a session: keys, certificates, limits.
+#[derive(Debug)]
+pub struct Blueprint {
+    remotes: Vec<RemoteBlueprint>,
+}
+
+/// What is the same in every attempt at one of the profile's remotes.
+#[derive(Debug)]
+pub struct RemoteBlueprint {
+    template: ConnectionConfig,
+    /// How the socket is to be.
+    pub socket: SocketWishes,
+    /// The way through a proxy.
+    pub proxy: Option<Proxy>,
+}
+
+/// How the socket of an attempt is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SocketWishes {
+    /// Where to bind (`local`): an address or a name.
+    pub local: Option<String>,
+    /// The port to bind to (`lport`).
+    pub local_port: Option<u16>,
+    /// The interface to bind to (`bind-dev`).
+    pub device: Option<String>,
+    /// The firewall mark (`mark`).
+    pub mark: Option<u32>,
+    /// `SO_SNDBUF` in bytes (`sndbuf`).
+    pub send_buffer: Option<u32>,
+    /// `SO_RCVBUF` in bytes (`rcvbuf`).
+    pub receive_buffer: Option<u32>,
+    /// Packets from any address are let in (`float`).
+    pub float: bool,
+}
+
+/// Why there is no blueprint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BlueprintError {
+    /// The private key is encrypted.
+    #[error("the private key needs its passphrase")]
+    PassphraseNeeded,
+    /// The passphrase is not the private key's.
+    #[error("the passphrase does not open the private key")]
+    PassphraseWrong,
+    /// The profile cannot be used; the text says what cannot be and why.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl Blueprint {
+    /// Reads all keys and certificates of a profile.
+    ///
+    /// # Errors
+    ///
+    /// [`BlueprintError`].
+    pub fn new(
+        profile: &Profile,
+        passphrase: Option<&SecretText>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, BlueprintError> {
+        let tls = Arc::new(tls(&profile.tls, passphrase)?);
+        let mut remotes = Vec::with_capacity(profile.remotes.len());
+        for remote in &profile.remotes {
+            let wrapping = Arc::new(wrapping(&remote.options.wrapping)?);
+            let template = ConnectionConfig {
+                endpoint: Endpoint {
+                    host: remote.host.clone(),
+                    address: ([0, 0, 0, 0], remote.port).into(),
+                    transport: remote.transport,
+                },
+                wrapping,
+                tls: Arc::clone(&tls),
+                credentials: None,
+                token: None,
+                data: profile.data(remote),
+                peer_info: profile.peer_info.clone(),
+                timing: profile.timing(remote),
+                pull: profile.pull.clone(),
+                surroundings: surroundings.clone(),
+            };
+            remotes.push(RemoteBlueprint {
+                template,
+                socket: socket(profile, remote),
+                proxy: remote.options.proxy.clone(),
+            });
+        }
+        Ok(Self { remotes })
+    }
+
+    /// The profile's remote `index`.
+    #[must_use]
+    pub fn remote(&self, index: usize) -> Option<&RemoteBlueprint> {
+        self.remotes.get(index)
+    }
+}
+
+impl RemoteBlueprint {
+    /// The configuration of one attempt.
+    #[must_use]
+    pub fn attempt(
+        &self,
+        endpoint: Endpoint,
+        credentials: Option<Arc<Credentials>>,
+        token: Option<Arc<AuthToken>>,
+    ) -> ConnectionConfig {
+        ConnectionConfig {
+            endpoint,
+            credentials,
+            token,
+            ..self.template.clone()
+        }
+    }
+
+    /// How long opening the transport may take.
+    #[must_use]
+    pub const fn open_timeout(&self) -> Duration {
+        self.template.timing.server_poll
+    }
+}
+
+fn socket(profile: &Profile, remote: &Remote) -> SocketWishes {
+    SocketWishes {
+        local: remote.options.local.clone(),
+        local_port: remote.options.local_port,
+        device: profile.socket.device.clone(),
+        mark: profile.socket.mark,
+        send_buffer: profile.socket.sndbuf,
+        receive_buffer: profile.socket.rcvbuf,
+        float: remote.options.float,
+    }
+}
+
+fn wrapping(text: &WrappingText) -> Result<Wrapping, BlueprintError> {
+    Ok(match text {
+        WrappingText::None => Wrapping::None,
+        WrappingText::TlsAuth {
+            key,
+            direction,
+            digest,
+        } => Wrapping::TlsAuth {
+            key: parsed(key, "tls-auth")?,
+            direction: *direction,
+            digest: *digest,
+        },
+        WrappingText::TlsCrypt { key } => Wrapping::TlsCrypt {
+            key: parsed(key, "tls-crypt")?,
+        },
+        WrappingText::TlsCryptV2 { key } => Wrapping::TlsCryptV2 {
+            key: parsed(key, "tls-crypt-v2")?,
+        },
+    })
+}
+
+fn tls(options: &TlsOptions, passphrase: Option<&SecretText>) -> Result<TlsConfig, BlueprintError> {
+    let passphrase = passphrase.or(options.key_passphrase.as_deref());
+    let bundle = match &options.pkcs12 {
+        Some(pkcs12) => Some(
+            Bundle::open(pkcs12.content.expose(), passphrase)
+                .map_err(|error| refused(pkcs12, "pkcs12", error))?,
+        ),
+        None => None,
+    };
+    let (own, authorities) = match bundle {
+        Some(Bundle {
+            identity,
+            authorities,
+        }) => (Some(identity), authorities),
+        None => (identity(options, passphrase)?, Vec::new()),
+    };
+    Ok(TlsConfig {
+        identity: own,
+        trust: trust(options, authorities)?,
+        checks: options.checks.clone(),
+        version_min: options.version_min.unwrap_or(TlsVersion::V1_2),
+        version_max: options.version_max.unwrap_or(TlsVersion::V1_3),
+        cipher_list: options.cipher_list.clone(),
+        cipher_suites: options.cipher_suites.clone(),
+        groups: options.groups.clone(),
+        cert_profile: options.cert_profile,
+        sni: options.sni.clone(),
+    })
+}
+
+fn identity(
+    options: &TlsOptions,
+    passphrase: Option<&SecretText>,
+) -> Result<Option<Identity>, BlueprintError> {
+    let (Some(cert), Some(key)) = (&options.cert, &options.key) else {
+        return Ok(None);
+    };
+    let extra = joined(&options.extra_certs, "extra-certs")?;
+    let identity = Identity::from_pem(
+        text(cert, "cert")?,
+        text(key, "key")?,
+        passphrase,
+        Some(extra.as_str()),
+    )
+    .map_err(|error| refused(key, "cert or key", error))?;
+    Ok(Some(identity))
+}
+
+/// `ca`, or what a bundle has in its place; `crl-verify` in PEM or DER.
+fn trust(
+    options: &TlsOptions,
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<Trust, BlueprintError> {
+    let mut trust = Trust {
+        anchors: authorities,
+        revocation_lists: None,
+        fingerprints: options.fingerprints.clone(),
+    };
+    for ca in &options.ca {
+        let found = pki::certificates(text(ca, "ca")?).map_err(|e| refused(ca, "ca", e))?;
+        trust.anchors.extend(found);
+    }
+    if trust.anchors.is_empty() && trust.fingerprints.is_empty() {
+        return Err(BlueprintError::Unusable(
+            "the profile names nobody to trust: ca or peer-fingerprint is missing".to_owned(),
+        ));
+    }
+    if let Some(lists) = &options.crl {
+        let mut found = Vec::new();
+        for list in lists {
+            found.extend(revocation_lists(list)?);
+        }
+        for ca in &options.ca {
+            let more = pki::revocation_lists(text(ca, "ca")?);
+            found.extend(more.map_err(|e| refused(ca, "ca", e))?);
+        }
+        trust.revocation_lists = Some(found);
+    }
+    Ok(trust)
+}
+
+fn revocation_lists(
+    list: &Material,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, BlueprintError> {
+    let read = match list.text() {
+        Ok(text) if text.contains("-----BEGIN") || text.trim().is_empty() => {
+            pki::revocation_lists(text)
+        }
+        Ok(_) | Err(_) => {
+            pki::revocation_list_from_der(list.content.expose()).map(|list| vec![list])
+        }
+    };
+    read.map_err(|error| refused(list, "crl-verify", error))
+}
+
+fn text<'a>(material: &'a Material, directive: &str) -> Result<&'a str, BlueprintError> {
+    material
+        .text()
+        .map_err(|_| unusable(material, directive, "it is not text"))
+}
+
+fn joined(materials: &[Material], directive: &str) -> Result<Zeroizing<String>, BlueprintError> {
+    let mut all = Zeroizing::new(String::new());
+    for material in materials {
+        all.push_str(text(material, directive)?);
+        all.push('\n');
+    }
+    Ok(all)
+}
+
+fn parsed<K>(material: &Material, directive: &str) -> Result<K, BlueprintError>
+where
+    K: FromStr<Err: Display>,
+{
+    text(material, directive)?
+        .parse()
+        .map_err(|error| unusable(material, directive, error))
+}
+
+fn refused(material: &Material, directive: &str, error: PkiError) -> BlueprintError {
+    match error {
+        PkiError::PassphraseNeeded => BlueprintError::PassphraseNeeded,
+        PkiError::WrongPassphrase => BlueprintError::PassphraseWrong,
+        PkiError::Malformed(_)
+        | PkiError::Mismatch
+        | PkiError::Missing(_)
+        | PkiError::Unsupported(_) => unusable(material, directive, error),
+    }
+}
+
+fn unusable(material: &Material, directive: &str, why: impl Display) -> BlueprintError {
+    let place = &material.place;
+    BlueprintError::Unusable(match &material.file {
+        Some(file) => format!("{place}: {directive}: {file}: {why}"),
+        None => format!("{place}: {directive}: {why}"),
+    })
+}

@@ -1,0 +1,165 @@
+//! Questions: what must be asked, and what becomes of the answers.
+
+use std::time::{Duration, Instant};
+
+use tracing::info;
+
+use super::super::event::Input;
+use super::super::secret::SecretText;
+use super::command::{Accepted, Answer, Refusal};
+use super::context::{Autonomy, Context};
+use super::effect::Effect;
+use super::ended::EndClass;
+use super::live::Live;
+use super::login::Missing;
+use super::state::Phase;
+use super::user_input::{
+    AUTH_PENDING, Attention, DYNAMIC_CHALLENGE, InputGroup, PASSPHRASE, PASSWORD, STATIC_CHALLENGE,
+    USERNAME, Visibility,
+};
+
+impl Live {
+    pub(super) fn ask_passphrase(&mut self, context: &mut Context) {
+        self.passphrase = None;
+        context.questions.ask_passphrase();
+        context.require_user(Attention::new(
+            InputGroup::Passphrase,
+            "the private key needs its passphrase",
+        ));
+        self.wait_for_answers(context);
+    }
+
+    /// Asks for what the login lacks.
+    pub(super) fn ask(&mut self, context: &mut Context) {
+        for missing in self.login.missing() {
+            match missing {
+                Missing::DynamicAnswer => self.ask_dynamic(context),
+                Missing::Password => ask_password(context),
+                Missing::StaticAnswer => self.ask_static(context),
+            }
+        }
+        self.wait_for_answers(context);
+    }
+
+    fn wait_for_answers(&mut self, context: &mut Context) {
+        if context.autonomy == Autonomy::ByItself && !context.questions.is_complete() {
+            context.push(Effect::ExtendTimeout(PERSON));
+        }
+        self.phase = Phase::Ready {
+            connect_when_complete: context.autonomy == Autonomy::ByItself,
+        };
+    }
+
+    fn ask_dynamic(&self, context: &mut Context) {
+        if let Some(challenge) = self.login.challenge() {
+            context.questions.ask_dynamic_challenge(challenge);
+            context.require_user(Attention::new(
+                InputGroup::DynamicChallenge,
+                &challenge.text,
+            ));
+        }
+    }
+
+    fn ask_static(&self, context: &mut Context) {
+        let Some(challenge) = &self.settings.login.static_challenge else {
+            return;
+        };
+        if is_open(context, InputGroup::StaticChallenge) {
+            return;
+        }
+        context.questions.ask(
+            InputGroup::StaticChallenge,
+            STATIC_CHALLENGE,
+            &challenge.text,
+            Visibility::from_echo(challenge.echo),
+        );
+        if !is_open(context, InputGroup::UserPassword) {
+            context.require_user(Attention::new(InputGroup::StaticChallenge, &challenge.text));
+        }
+    }
+
+    /// Takes an answer; the last one may set things going.
+    pub(super) fn provide(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        answer: &Answer,
+    ) -> Result<Accepted, Refusal> {
+        let Answer {
+            kind,
+            group,
+            number,
+            value,
+        } = answer;
+        let name = context
+            .questions
+            .provide(*kind, *group, *number, value)?
+            .name;
+        if let Some(value) = context.questions.answer(name).map(SecretText::duplicate) {
+            self.take_answer(context, name, value);
+        }
+        self.get_going(context, now);
+        Ok(Accepted::Done)
+    }
+
+    fn take_answer(&mut self, context: &mut Context, name: &str, value: SecretText) {
+        match name {
+            USERNAME => self.login.set_username(value.expose()),
+            PASSWORD => self.login.set_password(value),
+            STATIC_CHALLENGE => self.login.set_static_answer(value),
+            DYNAMIC_CHALLENGE => self.login.set_dynamic_answer(value),
+            PASSPHRASE => self.passphrase = Some(value),
+            AUTH_PENDING => context.push(Effect::Input(Input::Answer(value))),
+            _ => {}
+        }
+    }
+
+    /// A question is open, and there is nobody to answer it.
+    pub(super) fn unanswerable(&mut self, context: &mut Context, now: Instant, reason: &str) {
+        let asked: Vec<&str> = context
+            .questions
+            .open_questions()
+            .map(|question| question.description.as_str())
+            .collect();
+        let reason = format!(
+            "nobody can be asked for \"{}\": {reason}",
+            asked.join("\", \"")
+        );
+        self.fail(context, now, EndClass::AuthenticationFailed, &reason);
+    }
+}
+
+fn is_open(context: &Context, group: InputGroup) -> bool {
+    context
+        .questions
+        .open_questions()
+        .any(|question| question.group == group)
+}
+
+fn ask_password(context: &mut Context) {
+    if is_open(context, InputGroup::UserPassword) {
+        return;
+    }
+    context.questions.ask_password_again();
+    context.require_user(Attention::new(
+        InputGroup::UserPassword,
+        "user name and password are needed",
+    ));
+}
+
+pub(super) fn ask_pending(context: &mut Context, echo: bool, response_required: bool, text: &str) {
+    if !response_required {
+        info!(text, "the server says");
+        return;
+    }
+    context
+        .questions
+        .ask_pending(text, Visibility::from_echo(echo));
+    context.require_user(Attention::new(InputGroup::AuthPending, text));
+    if context.autonomy == Autonomy::ByItself {
+        context.push(Effect::ExtendTimeout(PERSON));
+    }
+}
+
+/// How long a person may take.
+pub(super) const PERSON: Duration = Duration::from_secs(3600);

@@ -1,0 +1,248 @@
+//! Attempts: how one is begun, what its connection says, and what its end means.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::super::config::Endpoint;
+use super::super::config::build::{Blueprint, BlueprintError};
+use super::super::error::{Advance, ConnectionError};
+use super::super::event::Ended;
+use super::backoff::number_below;
+use super::context::{Autonomy, Context};
+use super::effect::{Effect, Launch};
+use super::ended::EndClass;
+use super::live::Live;
+use super::remotes::{Lookup, Moved, Next};
+use super::state::{Phase, Then, Way};
+use super::status::{Status, StatusMinor};
+use super::user_input::InputGroup;
+use super::verdict::{Verdict, judge};
+
+impl Live {
+    /// Begins the next attempt, as far as it can be begun: asks what is missing, looks a name up, connects.
+    pub(super) fn begin(&mut self, context: &mut Context, now: Instant) {
+        match self.draw_blueprint(context) {
+            Ok(()) => {}
+            Err(error) => return self.no_blueprint(context, now, error),
+        }
+        if !self.login.missing().is_empty() {
+            return self.ask(context);
+        }
+        if self.network.is_busy() || (!self.persist_tun && !self.network.is_absent()) {
+            // The step under way decides what names resolve to; it comes back to us.
+            self.phase = Phase::Waiting { until: now };
+            return;
+        }
+        match self.remotes.next() {
+            Next::Go(_, address) => self.launch(context, address),
+            Next::Resolve(target) => {
+                let mut lookup = target.lookup.clone();
+                if self.settings.random_host_prefix {
+                    lookup.host = format!("{}.{}", random_label(context), lookup.host);
+                }
+                info!(host = lookup.host, "looking up the server");
+                context.push(Effect::Resolve(lookup.clone()));
+                self.phase = Phase::Resolving { lookup };
+            }
+        }
+    }
+
+    /// The resolver has answered.
+    pub(super) fn resolved(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        lookup: &Lookup,
+        addresses: Vec<SocketAddr>,
+    ) {
+        let expected = matches!(&self.phase, Phase::Resolving { lookup: asked } if asked == lookup);
+        if !expected {
+            return;
+        }
+        if self.remotes.resolved(addresses) {
+            self.begin(context, now);
+        } else {
+            let error =
+                ConnectionError::Transport(format!("the name {} has no address", lookup.host));
+            self.attempt_failed(context, now, &error);
+        }
+    }
+
+    fn launch(&mut self, context: &mut Context, address: SocketAddr) {
+        let target = self.remotes.target();
+        let drawn = self.blueprint.as_ref();
+        let Some(remote) = drawn.and_then(|blueprint| blueprint.remote(target.index)) else {
+            return;
+        };
+        info!(
+            host = target.host,
+            %address,
+            transport = ?target.transport,
+            attempt = self.backoff.failures() + 1,
+            "connecting"
+        );
+        let endpoint = Endpoint {
+            host: target.host.clone(),
+            address,
+            transport: target.transport,
+        };
+        let launch = Launch {
+            config: remote.attempt(endpoint, self.login.credentials(), self.login.token()),
+            socket: remote.socket.clone(),
+            proxy: remote.proxy.clone(),
+            open_timeout: remote.open_timeout(),
+            protect: self.network.device().map(|_| address.ip()),
+        };
+        context.push(Effect::Connect(Box::new(launch)));
+        self.phase = Phase::Connecting {
+            way: Way { address },
+            stage: None,
+        };
+    }
+
+    /// Makes the blueprint, if it is not made yet.
+    pub(super) fn draw_blueprint(&mut self, context: &Context) -> Result<(), BlueprintError> {
+        if self.blueprint.is_none() {
+            let loaded = &self.loaded;
+            self.blueprint = Some(Blueprint::new(
+                &loaded.profile,
+                self.passphrase.as_ref(),
+                &context.surroundings,
+            )?);
+        }
+        Ok(())
+    }
+
+    fn no_blueprint(&mut self, context: &mut Context, now: Instant, error: BlueprintError) {
+        match (error, context.autonomy) {
+            (BlueprintError::PassphraseNeeded, _) => self.ask_passphrase(context),
+            (BlueprintError::PassphraseWrong, Autonomy::ByItself) => {
+                warn!("the passphrase does not open the private key");
+                self.ask_passphrase(context);
+            }
+            (BlueprintError::PassphraseWrong, Autonomy::Commanded) => {
+                let reason = "the passphrase does not open the private key {PEM_PASSWORD_FAIL}";
+                self.fail(context, now, EndClass::AuthenticationFailed, reason);
+            }
+            (BlueprintError::Unusable(reason), _) => {
+                self.fail(context, now, EndClass::ProfileUnusable, &reason);
+            }
+        }
+    }
+
+    /// The attempt is over, one way or the other.
+    pub(super) fn attempt_ended(&mut self, context: &mut Context, now: Instant, ended: Ended) {
+        if let Phase::Leaving { then, .. } = self.phase {
+            return self.proceed(context, now, then);
+        }
+        if !self.phase.has_attempt() {
+            return;
+        }
+        match ended {
+            Ended::Stopped => {
+                let error = ConnectionError::Transport("the tunnel stopped by itself".to_owned());
+                self.attempt_failed(context, now, &error);
+            }
+            Ended::Failed(error) => self.attempt_failed(context, now, &error),
+        }
+    }
+
+    fn attempt_failed(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
+        warn!(%error, "the attempt ended");
+        context.questions.withdraw(InputGroup::AuthPending);
+        match judge(error, &mut self.login, &self.settings.retry) {
+            Verdict::Ask => {
+                self.release_network(context);
+                self.ask(context);
+            }
+            Verdict::End => self.end_by(context, now, error),
+            Verdict::Retry {
+                advance,
+                not_before,
+            } => self.retry(context, now, error, advance, not_before),
+        }
+    }
+
+    fn retry(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        error: &ConnectionError,
+        advance: Advance,
+        not_before: Duration,
+    ) {
+        let moved = self.remotes.advance(advance);
+        if moved != Moved::Address {
+            self.backoff.failed();
+        }
+        if self.backoff.is_exhausted(self.remotes.len()) {
+            return self.end_by(context, now, error);
+        }
+        let delay = match moved {
+            Moved::Address | Moved::Remote => Duration::ZERO,
+            Moved::Round | Moved::Stayed => {
+                self.backoff.delay(self.remotes.len(), context.random())
+            }
+        };
+        let delay = delay.max(not_before);
+        if self.was_connected {
+            context.announce_connection(StatusMinor::ConnReconnecting);
+        }
+        self.release_network(context);
+        info!(seconds = delay.as_secs_f32(), "trying again");
+        self.phase = Phase::Waiting { until: now + delay };
+    }
+
+    /// Takes the network back, unless it is to stay while we reconnect.
+    fn release_network(&mut self, context: &mut Context) {
+        if !self.persist_tun {
+            self.network.want(None);
+            self.step_network(context);
+        }
+    }
+
+    fn end_by(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
+        error!(%error, "the session cannot go on");
+        if let Some(status) = Status::ended_by(error) {
+            context.announce(status);
+        }
+        let then = match (context.autonomy, error) {
+            (Autonomy::ByItself, _)
+            | (
+                Autonomy::Commanded,
+                ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. },
+            ) => Then::Exit(EndClass::of(error)),
+            (Autonomy::Commanded, _) => Then::Fail,
+        };
+        self.proceed(context, now, then);
+    }
+
+    /// Something on our side failed for good.
+    pub(super) fn fail(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        class: EndClass,
+        reason: &str,
+    ) {
+        error!(reason, "the session cannot go on");
+        context.announce(Status::connection(StatusMinor::ConnFailed, reason));
+        let then = match context.autonomy {
+            Autonomy::ByItself => Then::Exit(class),
+            Autonomy::Commanded => Then::Fail,
+        };
+        self.leave(context, now, then);
+    }
+}
+
+/// Twelve hexadecimal digits.
+fn random_label(context: &Context) -> String {
+    let mut label = String::with_capacity(12);
+    for _ in 0..6 {
+        let byte = number_below(256, context.random());
+        label.push_str(&format!("{byte:02x}"));
+    }
+    label
+}

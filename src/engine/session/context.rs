@@ -1,0 +1,111 @@
+//! `Context`: what every state of a session may use: the front's policy, randomness, questions, and the way out.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use rustls::crypto::SecureRandom;
+
+use super::super::config::Surroundings;
+use super::effect::Effect;
+use super::status::{Status, StatusBoard, StatusMinor};
+use super::user_input::{Attention, UserInputQueue};
+
+/// What the front wants of a session.
+#[derive(Debug)]
+pub struct Policy {
+    /// Who takes us on.
+    pub registration: Registration,
+    /// What the service manager takes for ready.
+    pub ready: ReadyWhen,
+    /// Who begins and ends.
+    pub autonomy: Autonomy,
+}
+
+/// Who takes us on.
+#[derive(Debug)]
+pub enum Registration {
+    /// A session manager, with this token, before this time.
+    Awaited {
+        /// The token that we were started with.
+        token: String,
+        /// When we leave without it.
+        give_up_at: Instant,
+    },
+    /// Nobody: the profile is loaded at once.
+    None,
+}
+
+/// What the service manager takes for ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyWhen {
+    /// The tunnel carries traffic.
+    Connected,
+    /// The front is there to be called.
+    Started,
+}
+
+/// Who begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autonomy {
+    /// We ourselves: we connect as soon as no question is open, and a failure is the end.
+    ByItself,
+    /// Somebody who gives commands: after a failure we wait for one.
+    Commanded,
+}
+
+/// What every state of a session may use.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) autonomy: Autonomy,
+    pub(super) surroundings: Surroundings,
+    pub(super) questions: UserInputQueue,
+    pub(super) board: StatusBoard,
+    pub(super) effects: VecDeque<Effect>,
+    ready: Option<ReadyWhen>,
+}
+
+impl Context {
+    pub(super) fn new(policy: &Policy, surroundings: Surroundings) -> Self {
+        Self {
+            autonomy: policy.autonomy,
+            surroundings,
+            questions: UserInputQueue::default(),
+            board: StatusBoard::default(),
+            effects: VecDeque::new(),
+            ready: Some(policy.ready),
+        }
+    }
+
+    pub(super) fn random(&self) -> &dyn SecureRandom {
+        self.surroundings.provider.secure_random
+    }
+
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn announce(&mut self, status: Status) {
+        if let Some(status) = self.board.change_to(status) {
+            self.effects.push_back(Effect::Announce(status.clone()));
+        }
+    }
+
+    pub(super) fn announce_connection(&mut self, minor: StatusMinor) {
+        self.announce(Status::connection(minor, ""));
+    }
+
+    /// Tells the user that they are asked for something.
+    pub(super) fn require_user(&mut self, attention: Attention) {
+        let status = Status::require_user(&attention.message);
+        self.push(Effect::Attention(attention));
+        self.announce(status);
+    }
+
+    /// Says READY if this is what it waited for. It is said once.
+    pub(super) fn reached(&mut self, point: ReadyWhen) {
+        if self.ready == Some(point) {
+            self.ready = None;
+            self.push(Effect::Ready);
+        }
+    }
+}

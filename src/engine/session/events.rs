@@ -1,0 +1,328 @@
+//! What the connection and the network say.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use tracing::{debug, info, warn};
+
+use super::super::event::{Established, Event, Input, Stage};
+use super::super::netplan::{DeviceAddress, NetPlan};
+use super::super::profile::model::Profile;
+use super::super::profile::pushed::PushedOptions;
+use super::super::profile::tunnel::Topology;
+use super::asking::{PERSON, ask_pending};
+use super::context::{Autonomy, Context, ReadyWhen};
+use super::effect::{Effect, Summary};
+use super::ended::EndClass;
+use super::live::Live;
+use super::network::Device;
+use super::state::{Phase, Then, Way};
+use super::status::{Status, StatusMinor};
+use super::user_input::{Attention, InputGroup};
+
+impl Live {
+    /// The connection says something.
+    pub(super) fn on_event(&mut self, context: &mut Context, now: Instant, event: Event) {
+        if let Event::Ended(ended) = event {
+            return self.attempt_ended(context, now, ended);
+        }
+        if matches!(self.phase, Phase::Leaving { .. }) || !self.phase.has_attempt() {
+            return;
+        }
+        match event {
+            Event::AppControl { protocol, .. } => debug!(protocol, "app control message ignored"),
+            Event::AuthPending { timeout_seconds } => {
+                info!(
+                    timeout_seconds,
+                    "the server waits for the login to be confirmed"
+                );
+                let patience = Duration::from_secs(u64::from(timeout_seconds));
+                context.push(Effect::ExtendTimeout(patience));
+            }
+            Event::ChallengeText {
+                echo,
+                response_required,
+                text,
+            } => ask_pending(context, echo, response_required, &text),
+            Event::Ended(_) => {}
+            Event::Info(text) => info!(text, "the server says"),
+            Event::KeyRenewed { key_id } => info!(key_id, "keys renewed"),
+            Event::OpenUrl(url) => {
+                context.push(Effect::Attention(Attention::new(InputGroup::OpenUrl, &url)));
+                context.announce(Status::open_url(&url));
+                if context.autonomy == Autonomy::ByItself {
+                    context.push(Effect::ExtendTimeout(PERSON));
+                }
+            }
+            Event::Pushed(established) => self.pushed(context, now, established),
+            Event::PushUpdated(options) => self.push_updated(context, now, *options),
+            Event::Stage(reached) => self.reached(reached),
+            Event::Token(token) => {
+                debug!("the server gave a session token");
+                self.login.token_received(token);
+            }
+        }
+    }
+
+    fn reached(&mut self, reached: Stage) {
+        if let Phase::Connecting { stage, .. } = &mut self.phase {
+            *stage = Some(reached);
+        }
+        match reached {
+            Stage::Waiting => debug!("waiting for the server's answer"),
+            Stage::ServerAnswered => info!("the server answered"),
+            Stage::Authenticating => info!("TLS is up, logging in"),
+            Stage::GettingConfig => {
+                info!("asking for the configuration");
+                self.login.used(false);
+            }
+        }
+    }
+
+    /// The server let us in: the network becomes what it and the profile want.
+    fn pushed(&mut self, context: &mut Context, now: Instant, established: Box<Established>) {
+        let Some(way) = self.way() else {
+            return;
+        };
+        let options = &established.options;
+        self.login.used(true);
+        if options.auth_nocache {
+            self.login.forget_password_after_use();
+        }
+        self.persist_tun = self.settings.persist_tun || options.persist_tun;
+        self.settings.retry.end_when_lost |= options.ping_exit.is_some_and(|t| !t.is_zero());
+        context.questions.withdraw(InputGroup::AuthPending);
+        info!(
+            cipher = %established.cipher,
+            tls = established.tls,
+            server = established.server_subject,
+            "the server let us in"
+        );
+        if !self.plan(context, now, &established.options, way) {
+            return;
+        }
+        self.phase = Phase::Configuring { way, established };
+        self.network_settled(context);
+    }
+
+    /// Wants the plan that follows from the pushed options. `false`: there is none, and the session failed.
+    fn plan(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        options: &PushedOptions,
+        way: Way,
+    ) -> bool {
+        match plan(&self.loaded.profile, options, way.address) {
+            Ok(plan) => {
+                self.network.want(Some(plan));
+                self.step_network(context);
+                true
+            }
+            Err(reason) => {
+                self.fail(context, now, EndClass::Incompatible, &reason);
+                false
+            }
+        }
+    }
+
+    fn push_updated(&mut self, context: &mut Context, now: Instant, options: PushedOptions) {
+        let Some(way) = self.way() else {
+            return;
+        };
+        info!("the server changed its options");
+        if !self.plan(context, now, &options, way) {
+            return;
+        }
+        if let Phase::Configuring { established, .. } | Phase::Connected { established, .. } =
+            &mut self.phase
+        {
+            established.options = options;
+        }
+    }
+
+    /// The network is as it is wanted: if we waited for that, the tunnel stands.
+    pub(super) fn network_settled(&mut self, context: &mut Context) {
+        let Some(device) = self.network.settled().cloned() else {
+            return;
+        };
+        if !matches!(self.phase, Phase::Configuring { .. }) {
+            return;
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Failed);
+        if let Phase::Configuring { way, established } = phase {
+            let summary = Box::new(self.summary(&established, device, way));
+            self.backoff.succeeded();
+            self.was_connected = true;
+            info!(
+                device = summary.device.name,
+                host = summary.host,
+                server = %summary.server,
+                cipher = %summary.cipher,
+                "connected"
+            );
+            context.announce_connection(StatusMinor::ConnConnected);
+            context.push(Effect::Connected(summary.clone()));
+            context.reached(ReadyWhen::Connected);
+            self.phase = Phase::Connected {
+                way,
+                established,
+                summary,
+            };
+        }
+    }
+
+    fn summary(&self, established: &Established, device: Device, way: Way) -> Summary {
+        let target = self.remotes.target();
+        Summary {
+            device,
+            addresses: self
+                .network
+                .plan()
+                .map(|plan| plan.addresses.clone())
+                .unwrap_or_default(),
+            host: target.host.clone(),
+            server: way.address,
+            transport: target.transport,
+            cipher: established.cipher,
+            tls: established.tls.clone(),
+            attempt: self.backoff.failures() + 1,
+        }
+    }
+
+    /// The step of the network that was under way is taken.
+    pub(super) fn network_done(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        device: Option<Device>,
+    ) {
+        self.network.done(device);
+        self.step_network(context);
+        self.network_settled(context);
+        match self.phase {
+            Phase::Waiting { until } if now >= until => self.begin(context, now),
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => {}
+        }
+    }
+
+    /// The step of the network that was under way failed.
+    pub(super) fn network_failed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        class: EndClass,
+        reason: &str,
+    ) {
+        self.network.failed();
+        self.step_network(context);
+        match self.phase {
+            Phase::Configuring { .. } | Phase::Connected { .. } => {
+                self.fail(context, now, class, reason);
+            }
+            Phase::Waiting { until } if now >= until => self.begin(context, now),
+            Phase::Closing { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => warn!(reason, "the network could not be set right"),
+        }
+    }
+
+    /// The way to the server may be another one now.
+    pub(super) fn path_changed(&mut self, context: &mut Context, now: Instant) {
+        self.remotes.distrust_addresses();
+        match self.phase {
+            Phase::Configuring { .. } | Phase::Connected { .. } => {
+                context.push(Effect::Refresh);
+                context.push(Effect::Input(Input::PathChanged));
+            }
+            Phase::Connecting {
+                stage: None | Some(Stage::Waiting),
+                ..
+            } => {
+                self.leave(context, now, Then::Again);
+                self.abandon(context, now);
+            }
+            Phase::Waiting { .. } => self.begin(context, now),
+            Phase::Closing { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. } => {}
+        }
+    }
+
+    /// The device failed under us: it is made again.
+    pub(super) fn device_lost(&mut self, context: &mut Context, now: Instant, reason: &str) {
+        warn!(reason, "the device is gone");
+        self.network.lost();
+        self.step_network(context);
+        if let Phase::Connected { .. } = self.phase {
+            self.leave(context, now, Then::Again);
+        }
+    }
+
+    const fn way(&self) -> Option<Way> {
+        match &self.phase {
+            Phase::Configuring { way, .. }
+            | Phase::Connected { way, .. }
+            | Phase::Connecting { way, .. } => Some(*way),
+            Phase::Closing { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => None,
+        }
+    }
+}
+
+/// The network as it must become.
+fn plan(profile: &Profile, options: &PushedOptions, server: SocketAddr) -> Result<NetPlan, String> {
+    let mut plan = NetPlan {
+        device: profile.device.name.clone(),
+        mtu: options.tun_mtu.unwrap_or(1500),
+        bypass: vec![server.ip()],
+        ..NetPlan::default()
+    };
+    if let Some(ifconfig) = options.tunnel.ifconfig {
+        let network = if options.tunnel.topology == Some(Topology::Subnet) {
+            let net = ipnet::Ipv4Net::with_netmask(ifconfig.local, ifconfig.second)
+                .map_err(|_| "the server pushed an impossible netmask".to_owned())?;
+            DeviceAddress {
+                network: net.into(),
+                peer: None,
+            }
+        } else {
+            DeviceAddress {
+                network: IpNet::from(IpAddr::V4(ifconfig.local)),
+                peer: Some(ifconfig.second.into()),
+            }
+        };
+        plan.addresses.push(network);
+    }
+    if let Some(ifconfig) = options.tunnel.ifconfig_ipv6 {
+        plan.addresses.push(DeviceAddress {
+            network: ifconfig.network.into(),
+            peer: None,
+        });
+    }
+    Ok(plan)
+}

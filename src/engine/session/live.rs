@@ -1,0 +1,439 @@
+//! `Live`: a session with a profile; what the user asks of it, and how it ends.
+
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::super::config::build::{Blueprint, BlueprintError};
+use super::super::secret::SecretText;
+use super::backoff::{Backoff, number_below};
+use super::command::{Accepted, Refusal};
+use super::context::{Autonomy, Context};
+use super::effect::{Effect, Loaded};
+use super::ended::EndClass;
+use super::login::Login;
+use super::network::Network;
+use super::remotes::Remotes;
+use super::settings::Settings;
+use super::state::{Manner, Phase, Then};
+use super::status::{Status, StatusMinor};
+
+/// A session with a profile.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) loaded: Loaded,
+    pub(super) settings: Settings,
+    /// Made when it is first needed: the private key may need a passphrase.
+    pub(super) blueprint: Option<Blueprint>,
+    pub(super) passphrase: Option<SecretText>,
+    pub(super) remotes: Remotes,
+    pub(super) backoff: Backoff,
+    pub(super) login: Login,
+    pub(super) network: Network,
+    pub(super) phase: Phase,
+    pub(super) config_path: String,
+    /// Whether the tunnel ever carried traffic.
+    pub(super) was_connected: bool,
+    /// Whether the plan stays while we reconnect, as the profile or the server wants it.
+    pub(super) persist_tun: bool,
+}
+
+impl Live {
+    /// A session with this profile. Nothing is begun.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ProfileUnusable`] for a profile without a remote.
+    pub(super) fn new(
+        context: &Context,
+        loaded: Loaded,
+        config_path: String,
+    ) -> Result<Self, Refusal> {
+        let mut settings = Settings::new(&loaded.profile);
+        let targets = std::mem::take(&mut settings.targets);
+        let mut remotes = Remotes::new(targets)
+            .ok_or_else(|| Refusal::ProfileUnusable("it names no remote".to_owned()))?;
+        if settings.shuffle {
+            remotes.shuffle(|limit| number_below(limit, context.random()));
+        }
+        let (base, max) = settings.wait;
+        let mut login = Login::new(settings.login.clone());
+        if let Some(username) = &settings.username {
+            login.set_username(username);
+        }
+        if let Some(password) = settings.password.take() {
+            login.set_password(password);
+        }
+        Ok(Self {
+            remotes,
+            backoff: Backoff::new(base, max, settings.rounds_max),
+            login,
+            network: Network::default(),
+            phase: Phase::Ready {
+                connect_when_complete: false,
+            },
+            config_path,
+            was_connected: false,
+            persist_tun: settings.persist_tun,
+            blueprint: None,
+            passphrase: None,
+            loaded,
+            settings,
+        })
+    }
+
+    /// Takes the place of `old`, whose profile was read again: what the user said, the token and the network stay.
+    pub(super) fn inherit(&mut self, old: Self) {
+        self.login.inherit(old.login);
+        self.passphrase = self.passphrase.take().or(old.passphrase);
+        self.network = old.network;
+        self.phase = old.phase;
+        self.was_connected = old.was_connected;
+    }
+
+    /// Opens the private key if that needs no passphrase, and asks for all that the profile does not have.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ProfileUnusable`], and why.
+    pub(super) fn prepare(&mut self, context: &mut Context) -> Result<(), Refusal> {
+        match self.draw_blueprint(context) {
+            Ok(()) => {}
+            Err(BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong) => {
+                self.ask_passphrase(context);
+            }
+            Err(BlueprintError::Unusable(reason)) => {
+                return Err(Refusal::ProfileUnusable(reason));
+            }
+        }
+        self.ask(context);
+        Ok(())
+    }
+
+    /// A session that acts by itself connects as soon as nothing is missing.
+    pub(super) fn get_going(&mut self, context: &mut Context, now: Instant) {
+        if let Phase::Ready {
+            connect_when_complete: true,
+        } = self.phase
+        {
+            if context.questions.is_complete() {
+                self.start(context, now);
+            }
+        }
+    }
+
+    /// The profile was read again: what is under way goes on with it.
+    pub(super) fn reconnect(&mut self, context: &mut Context, now: Instant) {
+        match self.phase {
+            Phase::Paused | Phase::Failed | Phase::Closing { .. } => {}
+            Phase::Ready { .. } => self.get_going(context, now),
+            Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Leaving { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => {
+                context.announce_connection(StatusMinor::ConnReconnecting);
+                self.leave(context, now, Then::Again);
+            }
+        }
+    }
+
+    /// Begins, or says what is missing.
+    pub(super) fn connect(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+    ) -> Result<Accepted, Refusal> {
+        let Phase::Ready { .. } = self.phase else {
+            return Ok(Accepted::Done);
+        };
+        if !context.questions.is_complete() {
+            return Err(Refusal::InputMissing);
+        }
+        self.start(context, now);
+        Ok(Accepted::Done)
+    }
+
+    fn start(&mut self, context: &mut Context, now: Instant) {
+        context.announce(Status::config_ok(&self.config_path));
+        let minor = if self.was_connected {
+            StatusMinor::ConnReconnecting
+        } else {
+            StatusMinor::ConnConnecting
+        };
+        context.announce_connection(minor);
+        self.begin(context, now);
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        reason: &str,
+    ) -> Result<Accepted, Refusal> {
+        match self.phase {
+            Phase::Paused
+            | Phase::Leaving {
+                then: Then::Pause, ..
+            } => return Err(Refusal::AlreadyPaused),
+            Phase::Ready { .. } | Phase::Failed => return Err(Refusal::NotConnected),
+            Phase::Closing { .. }
+            | Phase::Leaving {
+                then: Then::Exit(_),
+                ..
+            } => return Err(Refusal::Leaving),
+            Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Leaving { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => {}
+        }
+        info!(reason, "pausing");
+        context.announce(Status::pausing(reason));
+        self.leave(context, now, Then::Pause);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn resume(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+    ) -> Result<Accepted, Refusal> {
+        match self.phase {
+            Phase::Paused => {
+                info!("resuming");
+                context.announce_connection(StatusMinor::ConnResuming);
+                self.begin(context, now);
+                Ok(Accepted::Done)
+            }
+            Phase::Leaving {
+                then: Then::Pause,
+                manner,
+                give_up_at,
+            } => {
+                context.announce_connection(StatusMinor::ConnResuming);
+                self.phase = Phase::Leaving {
+                    then: Then::Again,
+                    manner,
+                    give_up_at,
+                };
+                Ok(Accepted::Done)
+            }
+            Phase::Ready { .. } => Err(Refusal::NotConnected),
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => Err(Refusal::NotPaused),
+        }
+    }
+
+    pub(super) fn restart(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+    ) -> Result<Accepted, Refusal> {
+        match self.phase {
+            Phase::Ready { .. } => return Err(Refusal::NotConnected),
+            Phase::Closing { .. }
+            | Phase::Leaving {
+                then: Then::Exit(_),
+                ..
+            } => return Err(Refusal::Leaving),
+            Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => {}
+        }
+        info!("restarting");
+        context.announce_connection(StatusMinor::ConnReconnecting);
+        self.leave(context, now, Then::Again);
+        Ok(Accepted::Done)
+    }
+
+    /// Ends the session for good.
+    pub(super) fn exit(&mut self, context: &mut Context, now: Instant, class: EndClass) {
+        match &mut self.phase {
+            Phase::Closing { .. } => {}
+            Phase::Leaving { then, .. } => *then = Then::Exit(class),
+            Phase::Configuring { .. } | Phase::Connected { .. } | Phase::Connecting { .. } => {
+                context.push(Effect::Stopping);
+                self.leave(context, now, Then::Exit(class));
+            }
+            Phase::Failed
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => {
+                context.push(Effect::Stopping);
+                self.proceed(context, now, Then::Exit(class));
+            }
+        }
+    }
+
+    /// Ends the session because the user wants it.
+    pub(super) fn disconnect(&mut self, context: &mut Context, now: Instant) {
+        if self.phase.has_attempt() {
+            info!("disconnecting");
+            context.announce_connection(StatusMinor::ConnDisconnecting);
+        }
+        self.exit(context, now, EndClass::AsAsked);
+    }
+
+    /// Ends the attempt under way, if there is one, politely; `then` comes after it.
+    pub(super) fn leave(&mut self, context: &mut Context, now: Instant, then: Then) {
+        match &mut self.phase {
+            Phase::Leaving { then: next, .. } => *next = then,
+            Phase::Configuring { .. } | Phase::Connected { .. } | Phase::Connecting { .. } => {
+                context.push(Effect::Stop);
+                self.phase = Phase::Leaving {
+                    then,
+                    manner: Manner::Polite,
+                    give_up_at: now + GOODBYE_TIME,
+                };
+            }
+            Phase::Closing { .. }
+            | Phase::Failed
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => self.proceed(context, now, then),
+        }
+    }
+
+    /// Makes a goodbye that is under way short.
+    pub(super) fn abandon(&mut self, context: &mut Context, now: Instant) {
+        if let Phase::Leaving {
+            manner, give_up_at, ..
+        } = &mut self.phase
+        {
+            if *manner == Manner::Polite {
+                *manner = Manner::Abandoned;
+                *give_up_at = now + ABANDON_TIME;
+                context.push(Effect::Abandon);
+            }
+        }
+    }
+
+    /// No attempt is under way any more: what comes next.
+    pub(super) fn proceed(&mut self, context: &mut Context, now: Instant, then: Then) {
+        match then {
+            Then::Again => self.begin(context, now),
+            Then::Exit(class) => {
+                if context.autonomy == Autonomy::Commanded {
+                    context.announce_connection(StatusMinor::ConnDisconnected);
+                }
+                self.phase = Phase::Closing {
+                    class,
+                    give_up_at: now + CLOSING_TIME,
+                };
+                context.push(Effect::ExtendTimeout(CLOSING_TIME));
+                self.want_no_network(context);
+            }
+            Then::Fail => {
+                self.phase = Phase::Failed;
+                self.want_no_network(context);
+            }
+            Then::Pause => {
+                self.phase = Phase::Paused;
+                if !self.persist_tun {
+                    self.want_no_network(context);
+                }
+                info!("paused");
+                context.announce_connection(StatusMinor::ConnPaused);
+            }
+        }
+    }
+
+    /// When something happens by itself, and what.
+    pub(super) const fn deadline(&self) -> Option<(Instant, &'static str)> {
+        match &self.phase {
+            Phase::Closing { give_up_at, .. } => Some((*give_up_at, "take the network back")),
+            Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "say goodbye")),
+            Phase::Waiting { until } => Some((*until, "next attempt")),
+            Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. } => None,
+        }
+    }
+
+    /// The deadline has passed.
+    pub(super) fn on_deadline(&mut self, context: &mut Context, now: Instant) {
+        match self.phase {
+            Phase::Leaving {
+                manner: Manner::Polite,
+                ..
+            } => self.abandon(context, now),
+            Phase::Leaving {
+                manner: Manner::Abandoned,
+                then,
+                ..
+            } => {
+                warn!("the tunnel does not answer");
+                self.proceed(context, now, then);
+            }
+            Phase::Waiting { .. } => self.begin(context, now),
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. } => {}
+        }
+    }
+
+    pub(super) fn want_no_network(&mut self, context: &mut Context) {
+        self.network.want(None);
+        self.step_network(context);
+    }
+
+    /// Takes the next step of the network, if one is due.
+    pub(super) fn step_network(&mut self, context: &mut Context) {
+        if let Some(step) = self.network.next_step() {
+            context.push(Effect::Network(step));
+        }
+    }
+
+    /// The class to exit with, once nothing is left to be taken back or the time for it is over.
+    pub(super) fn finished(&self, now: Instant) -> Option<EndClass> {
+        match self.phase {
+            Phase::Closing { class, give_up_at }
+                if self.network.is_absent() || now >= give_up_at =>
+            {
+                Some(class)
+            }
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connected { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => None,
+        }
+    }
+}
+
+/// How long a goodbye may take.
+const GOODBYE_TIME: Duration = Duration::from_secs(5);
+/// How long ending an attempt without a goodbye may take.
+const ABANDON_TIME: Duration = Duration::from_secs(2);
+/// How long taking the network back may take.
+const CLOSING_TIME: Duration = Duration::from_secs(20);

@@ -1,0 +1,284 @@
+//! Tests of the session machine by scenes.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a scene looks for the one effect it is about"
+)]
+
+mod scene;
+mod walk;
+
+use std::time::Duration;
+
+use self::scene::{Scene, device, lost, profile, start};
+use super::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
+use super::effect::{Effect, Report};
+use super::ended::EndClass;
+use super::network::Step;
+use super::status::StatusMinor;
+use super::user_input::InputError;
+use super::{Autonomy, Registration};
+use crate::engine::error::ConnectionError;
+use crate::engine::event::{Ended, Event, Input};
+use crate::engine::secret::SecretText;
+
+#[test]
+fn a_session_goes_from_profile_to_connected_by_itself() {
+    let mut scene = Scene::loaded(false);
+    scene.resolve();
+    assert!(scene.has_connected_to_server());
+    scene.push(1500);
+    assert!(matches!(scene.steps()[..], [Step::Apply(_)]));
+    assert!(scene.session.summary().is_none());
+    scene.report(Report::NetworkDone(Some(device())));
+    assert!(scene.said.iter().any(|e| matches!(e, Effect::Ready)));
+    assert!(scene.said.iter().any(|e| matches!(e, Effect::Connected(_))));
+    assert_eq!(
+        scene.minors(),
+        [
+            StatusMinor::CfgOk,
+            StatusMinor::ConnConnecting,
+            StatusMinor::ConnConnected
+        ]
+    );
+}
+
+#[test]
+fn a_disconnect_says_goodbye_takes_the_network_back_and_exits() {
+    let mut scene = Scene::connected(true);
+    scene.command(Command::Disconnect).unwrap();
+    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Network(Step::Revert))
+    ));
+    scene.report(Report::NetworkDone(None));
+    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+    assert!(scene.command(Command::Connect).is_err());
+    assert!(scene.command(Command::Disconnect).is_ok());
+}
+
+#[test]
+fn a_tunnel_that_does_not_stop_is_abandoned_in_bounded_time() {
+    let mut scene = Scene::connected(false);
+    scene.command(Command::Disconnect).unwrap();
+    scene.wait();
+    assert!(scene.said.iter().any(|e| matches!(e, Effect::Abandon)));
+    scene.wait();
+    assert!(matches!(scene.steps()[..], [Step::Revert]));
+    scene.wait();
+    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+}
+
+#[test]
+fn a_lost_server_is_tried_again_and_the_network_is_untouched_with_persist_tun() {
+    let mut scene = Scene::connected(true);
+    scene.fail(lost());
+    assert_eq!(scene.minors(), [StatusMinor::ConnReconnecting]);
+    let waited = scene.wait();
+    assert!(waited >= Duration::from_millis(750) && waited <= Duration::from_millis(1250));
+    assert!(scene.has_connected_to_server());
+    scene.push(1500);
+    assert!(
+        scene.session.summary().is_some(),
+        "the same plan is in force already"
+    );
+    assert!(scene.steps().is_empty());
+}
+
+#[test]
+fn another_plan_goes_by_a_change() {
+    let mut scene = Scene::connected(true);
+    scene.fail(lost());
+    scene.wait();
+    scene.push(1400);
+    assert!(matches!(scene.steps()[..], [Step::Change { .. }]));
+    scene.report(Report::NetworkDone(None));
+    assert!(scene.session.summary().is_some());
+}
+
+#[test]
+fn without_persist_tun_the_network_is_taken_back_before_the_next_attempt() {
+    let mut scene = Scene::connected(false);
+    scene.fail(lost());
+    assert!(matches!(scene.steps()[..], [Step::Revert]));
+    scene.wait();
+    assert!(!scene.has_connected_to_server());
+    scene.report(Report::NetworkDone(None));
+    assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_refused_login_ends_a_session_that_acts_by_itself() {
+    let mut scene = Scene::loaded(false);
+    scene.resolve();
+    scene.fail(ConnectionError::AuthFailed {
+        reason: "no".to_owned(),
+    });
+    assert_eq!(scene.exit_class(), Some(EndClass::AuthenticationFailed));
+    assert!(scene.minors().contains(&StatusMinor::ConnAuthFailed));
+}
+
+#[test]
+fn an_unreachable_server_is_given_up_after_connect_retry_max_rounds() {
+    let mut scene = Scene::loaded(false);
+    for _ in 0..3 {
+        assert_eq!(scene.exit_class(), None);
+        scene.resolve();
+        scene.fail(ConnectionError::NoAnswer { seconds: 10 });
+        if scene.exit_class().is_none() {
+            scene.wait();
+        }
+    }
+    assert_eq!(scene.exit_class(), Some(EndClass::ServerUnreachable));
+}
+
+#[test]
+fn questions_hold_the_first_attempt_back_until_they_are_answered() {
+    let mut scene = Scene::new(Registration::None, Autonomy::ByItself);
+    scene.report(Report::Profile(Ok(profile(false, true))));
+    assert!(scene.minors().contains(&StatusMinor::CfgRequireUser));
+    assert_eq!(
+        scene.session.check_ready(),
+        Err(Refusal::MissingCredentials)
+    );
+    let answer = |number| {
+        Command::ProvideInput(Answer {
+            kind: 1,
+            group: 1,
+            number,
+            value: SecretText::from("x"),
+        })
+    };
+    scene.command(answer(0)).unwrap();
+    assert!(!scene.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
+    scene.command(answer(1)).unwrap();
+    assert!(scene.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
+    assert_eq!(
+        scene.command(answer(1)),
+        Err(Refusal::Input(InputError::NotRequired))
+    );
+}
+
+#[test]
+fn a_managed_session_is_confirmed_once_and_with_its_token() {
+    let registration = Registration::Awaited {
+        token: "T".to_owned(),
+        give_up_at: start() + Duration::from_secs(60),
+    };
+    let mut scene = Scene::new(registration, Autonomy::Commanded);
+    let confirm = |token: &str| {
+        Command::Confirm(Confirmation {
+            ticket: Ticket(7),
+            token: token.to_owned(),
+            session_path: None,
+            config_path: "/c".to_owned(),
+        })
+    };
+    assert_eq!(scene.command(Command::Connect), Err(Refusal::NotRegistered));
+    assert_eq!(scene.command(confirm("F")), Err(Refusal::WrongToken));
+    assert_eq!(scene.command(confirm("T")), Ok(Accepted::Later(Ticket(7))));
+    assert_eq!(scene.command(confirm("T")), Err(Refusal::AlreadyRegistered));
+    scene.report(Report::Profile(Ok(profile(false, false))));
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Reply(Ticket(7), Ok(name))) if name == "office"
+    ));
+    assert!(scene.command(Command::Connect).is_ok());
+    scene.resolve();
+    scene.fail(ConnectionError::AuthFailed {
+        reason: String::new(),
+    });
+    assert_eq!(scene.exit_class(), None, "it waits for the session manager");
+}
+
+#[test]
+fn nobody_confirming_ends_the_process() {
+    let registration = Registration::Awaited {
+        token: "T".to_owned(),
+        give_up_at: start() + Duration::from_secs(60),
+    };
+    let mut scene = Scene::new(registration, Autonomy::Commanded);
+    scene.wait();
+    assert_eq!(scene.exit_class(), Some(EndClass::Internal));
+}
+
+#[test]
+fn a_pause_keeps_the_session_and_a_resume_connects_again() {
+    let mut scene = Scene::connected(true);
+    assert_eq!(scene.command(Command::Resume), Err(Refusal::NotPaused));
+    let pause = || Command::Pause {
+        reason: "lunch\n".to_owned(),
+    };
+    scene.command(pause()).unwrap();
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert_eq!(scene.command(pause()), Err(Refusal::AlreadyPaused));
+    assert_eq!(
+        scene.minors(),
+        [StatusMinor::ConnPausing, StatusMinor::ConnPaused]
+    );
+    assert!(scene.steps().is_empty());
+    scene.command(Command::Resume).unwrap();
+    assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_restart_connects_without_waiting() {
+    let mut scene = Scene::connected(true);
+    scene.command(Command::Restart).unwrap();
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_changed_path_is_told_to_the_connection_and_ends_a_wait() {
+    let mut scene = Scene::connected(true);
+    scene.report(Report::PathChanged);
+    assert!(
+        scene
+            .said
+            .iter()
+            .any(|e| matches!(e, Effect::Input(Input::PathChanged)))
+    );
+    scene.fail(lost());
+    scene.report(Report::PathChanged);
+    scene.resolve();
+    assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_plan_that_cannot_be_applied_ends_the_session_with_its_class() {
+    let mut scene = Scene::loaded(false);
+    scene.resolve();
+    scene.push(1500);
+    scene.report(Report::NetworkFailed {
+        class: EndClass::PrivilegeMissing,
+        reason: "CAP_NET_ADMIN".to_owned(),
+    });
+    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert_eq!(scene.exit_class(), Some(EndClass::PrivilegeMissing));
+}
+
+#[test]
+fn a_challenge_during_the_login_is_answered_on_the_open_connection() {
+    let mut scene = Scene::loaded(false);
+    scene.resolve();
+    scene.report(Report::Event(Event::ChallengeText {
+        echo: false,
+        response_required: true,
+        text: "code?".to_owned(),
+    }));
+    assert_eq!(scene.session.questions().type_groups(), [(1, 6)]);
+    let answer = Answer {
+        kind: 1,
+        group: 6,
+        number: 0,
+        value: SecretText::from("42"),
+    };
+    scene.command(Command::ProvideInput(answer)).unwrap();
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Input(Input::Answer(code))) if code.expose() == "42"
+    ));
+}

@@ -1,0 +1,215 @@
+//! A session, a clock, and what the session said.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::time_provider::DefaultTimeProvider;
+
+use crate::engine::config::Surroundings;
+use crate::engine::crypto::cipher::Cipher;
+use crate::engine::error::ConnectionError;
+use crate::engine::event::{Ended, Established, Event, Stage};
+use crate::engine::profile::model::Profile;
+use crate::engine::profile::pushed::PushedOptions;
+use crate::engine::session::command::{Accepted, Command, Refusal};
+use crate::engine::session::effect::{Effect, Loaded, Report};
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::machine::{Output, Session};
+use crate::engine::session::network::{Device, Step};
+use crate::engine::session::status::StatusMinor;
+use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+
+/// A session, a clock, and what the session said.
+pub(super) struct Scene {
+    pub(super) session: Session,
+    pub(super) now: Instant,
+    pub(super) said: Vec<Effect>,
+}
+
+impl Scene {
+    pub(super) fn new(registration: Registration, autonomy: Autonomy) -> Self {
+        let policy = Policy {
+            registration,
+            ready: ReadyWhen::Connected,
+            autonomy,
+        };
+        let surroundings = Surroundings {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            wall_clock: Arc::new(DefaultTimeProvider),
+        };
+        let mut scene = Self {
+            session: Session::new(policy, surroundings),
+            now: start(),
+            said: Vec::new(),
+        };
+        scene.drain();
+        scene
+    }
+
+    /// A session that acts by itself, with its profile loaded.
+    pub(super) fn loaded(persist_tun: bool) -> Self {
+        let mut scene = Self::new(Registration::None, Autonomy::ByItself);
+        scene.report(Report::Profile(Ok(profile(persist_tun, false))));
+        scene
+    }
+
+    /// A session whose tunnel stands.
+    pub(super) fn connected(persist_tun: bool) -> Self {
+        let mut scene = Self::loaded(persist_tun);
+        scene.resolve();
+        scene.push(1500);
+        scene.report(Report::NetworkDone(Some(device())));
+        assert!(scene.session.summary().is_some());
+        scene.said.clear();
+        scene
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        self.session.report(self.now, report);
+        self.drain();
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Result<Accepted, Refusal> {
+        let answer = self.session.command(self.now, command);
+        self.drain();
+        answer
+    }
+
+    pub(super) fn resolve(&mut self) {
+        let lookup = self
+            .said
+            .iter()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::Resolve(lookup) => Some(lookup.clone()),
+                _ => None,
+            })
+            .expect("a name is looked up");
+        self.report(Report::Resolved {
+            lookup,
+            addresses: vec![address(1)],
+        });
+    }
+
+    pub(super) fn push(&mut self, mtu: u16) {
+        self.report(Report::Event(Event::Stage(Stage::GettingConfig)));
+        self.report(Report::Event(Event::Pushed(Box::new(established(mtu)))));
+    }
+
+    pub(super) fn fail(&mut self, error: ConnectionError) {
+        self.report(Report::Event(Event::Ended(Ended::Failed(error))));
+    }
+
+    /// Lets time pass until the session's next deadline.
+    pub(super) fn wait(&mut self) -> Duration {
+        let before = self.now;
+        let until = self.drain().expect("the session waits for something");
+        self.now = self.now.max(until);
+        self.session.handle_deadline(self.now);
+        self.drain();
+        self.now - before
+    }
+
+    pub(super) fn drain(&mut self) -> Option<Instant> {
+        loop {
+            match self.session.poll_output() {
+                Output::Effect(effect) => self.said.push(effect),
+                Output::Wait { until, .. } => return until,
+            }
+        }
+    }
+
+    pub(super) fn steps(&self) -> Vec<&Step> {
+        self.said
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Network(step) => Some(step),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn minors(&self) -> Vec<StatusMinor> {
+        self.said
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Announce(status) => Some(status.minor()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn exit_class(&self) -> Option<EndClass> {
+        match self.said.last() {
+            Some(Effect::Exit(class)) => Some(*class),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has_connected_to_server(&self) -> bool {
+        self.said.iter().any(|e| matches!(e, Effect::Connect(_)))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to begin with"
+)]
+pub(super) fn start() -> Instant {
+    Instant::now()
+}
+
+pub(super) fn profile(persist_tun: bool, password: bool) -> Box<Loaded> {
+    let mut text = PROFILE.to_owned();
+    if persist_tun {
+        text.push_str("persist-tun\n");
+    }
+    if password {
+        text.push_str("auth-user-pass\n");
+    }
+    let parsed = Profile::parse("office.ovpn", &text, &mut |file| Err(file.to_owned()));
+    let (profile, _notes) = parsed.expect("a good profile");
+    Box::new(Loaded {
+        name: "office".to_owned(),
+        profile,
+    })
+}
+
+/// Enough to connect with; the fingerprint is nobody's.
+const PROFILE: &str = "client
+remote vpn.example
+connect-retry-max 3
+connect-retry 1 300
+setenv CLIENT_CERT 0
+peer-fingerprint 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff
+";
+
+pub(super) fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, last], 1194))
+}
+
+pub(super) fn device() -> Device {
+    Device {
+        name: "tun0".to_owned(),
+        path: "/".to_owned(),
+    }
+}
+
+pub(super) fn established(mtu: u16) -> Established {
+    Established {
+        cipher: Cipher::Aes256Gcm,
+        options: PushedOptions {
+            tun_mtu: Some(mtu),
+            ..PushedOptions::default()
+        },
+        tls: String::new(),
+        exporter_keys: true,
+        epoch: false,
+        server_subject: String::new(),
+    }
+}
+
+pub(super) fn lost() -> ConnectionError {
+    ConnectionError::PeerLost { seconds: 60 }
+}
