@@ -1,0 +1,156 @@
+//! The hot path under a counting allocator: once keys are installed, no packet allocates anything.
+#![expect(unsafe_code, reason = "a global allocator is unsafe by its nature")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Instant;
+
+use openvpn3_backend::engine::crypto::cipher::Cipher;
+use openvpn3_backend::engine::crypto::hmac::Digest;
+use openvpn3_backend::engine::crypto::static_key::{KeyDirection, StaticKey};
+use openvpn3_backend::engine::data::coalesce::{Coalescer, Join};
+use openvpn3_backend::engine::data::key::{DataKey, Format};
+use openvpn3_backend::engine::data::plane::{DataPlane, DataSetup};
+use openvpn3_backend::engine::data::segment::Segments;
+use openvpn3_backend::engine::data::vnet::{Gso, VnetHeader};
+use openvpn3_backend::engine::secret::Secret;
+use openvpn3_backend::engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory of its own.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> usize {
+    ALLOCATIONS.with(Cell::get)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test needs one moment")]
+fn moment() -> Instant {
+    Instant::now()
+}
+
+fn plane(cipher: Cipher, format: Format, framing: Framing, direction: KeyDirection) -> DataPlane {
+    let provider = rustls::crypto::ring::default_provider();
+    let setup = DataSetup {
+        compression: CompressionPolicy::No,
+        mssfix: MssFix::Default,
+        outer_ipv6: false,
+        random: provider.secure_random,
+        reneg_bytes: None,
+        reneg_packets: None,
+        replay_window: 2048,
+        socks_udp: false,
+        transport: Transport::Udp,
+        tun_mtu: 1500,
+    };
+    let mut plane = DataPlane::new(setup, moment());
+    let key = DataKey {
+        key_id: 0,
+        cipher,
+        format,
+        block: StaticKey(Secret::new(std::array::from_fn(|at| at.to_le_bytes()[0]))),
+        direction,
+        peer_id: Some(1),
+        framing,
+    };
+    plane.install(&key).expect("cipher and format fit");
+    plane.switch_to(0);
+    plane
+}
+
+/// A TCP super-packet over IPv4, with the checksum left partial, of 30 000 bytes of payload.
+fn super_packet() -> (VnetHeader, Vec<u8>) {
+    let mut packet = vec![0; 40 + 30_000];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&30_040_u16.to_be_bytes());
+    packet[8] = 64;
+    packet[9] = 6;
+    packet[12..20].copy_from_slice(&[10, 8, 0, 2, 10, 8, 0, 1]);
+    packet[32] = 0x50;
+    packet[33] = 0x10;
+    let header = VnetHeader {
+        partial_checksum: true,
+        gso: Gso::TcpV4,
+        header_length: 40,
+        segment_size: 1360,
+        checksum_start: 20,
+        checksum_offset: 16,
+    };
+    (header, packet)
+}
+
+#[test]
+fn cutting_sealing_opening_and_joining_allocate_nothing() {
+    let now = moment();
+    let (header, packet) = super_packet();
+    let legacy = |digest| Format::Legacy { digest };
+    let kinds = [
+        (Cipher::Aes256Gcm, Format::Classic),
+        (Cipher::ChaCha20Poly1305, Format::Classic),
+        (Cipher::Aes192Gcm, Format::Classic),
+        (Cipher::Aes256Gcm, Format::Epoch),
+        (Cipher::Aes256Cbc, legacy(Digest::Sha1)),
+        (Cipher::Aes128Cbc, legacy(Digest::Sha256)),
+    ];
+    for (cipher, format) in kinds {
+        for framing in [Framing::None, Framing::Lzo, Framing::Swap] {
+            let mut client = plane(cipher, format, framing, KeyDirection::Normal);
+            let mut server = plane(cipher, format, framing, KeyDirection::Inverse);
+            let mut arena = vec![0; 64 * 1024];
+            let mut coalescer = Coalescer::new(Join::TcpAndUdp, 64);
+            let before = allocations();
+            let mut joined = 0;
+            for _ in 0..50 {
+                let mut end = 0;
+                let mut segments = Segments::new(&header, &packet).expect("a sound packet");
+                while let Some(length) = segments.next_length() {
+                    let payload = end + client.seal_room().0..end + client.seal_room().0 + length;
+                    segments
+                        .write_next(&mut arena[payload.clone()])
+                        .expect("a next one");
+                    let sealed = client.seal(now, &mut arena, payload).expect("a key");
+                    let opened = server
+                        .open(now, &mut arena[sealed.clone()])
+                        .expect("the same key");
+                    coalescer.push(
+                        &arena,
+                        sealed.start + opened.start..sealed.start + opened.end,
+                    );
+                    end = sealed.end;
+                }
+                coalescer.finish(&mut arena);
+                joined += coalescer.groups().count();
+                coalescer.clear();
+                server.ping(now).expect("a key");
+                assert_eq!(
+                    server.open(now, &mut arena[..40]),
+                    None,
+                    "no longer a sealed packet"
+                );
+                assert_eq!(client.poll(now), None);
+            }
+            assert_eq!(allocations() - before, 0, "{cipher} {format:?} {framing:?}");
+            assert_eq!(joined, 50, "{cipher} {format:?} {framing:?}");
+        }
+    }
+}
