@@ -4,4 +4,14 @@ mod bus;
 mod corpus;
 mod dbus;
 mod files;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks for one event among many"
+)]
+mod sim;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one event among many"
+)]
+mod simulation;
 mod starter;

@@ -40,6 +40,8 @@ struct InTls {
     source: ClientSource,
     /// Decrypted, and not yet a whole key exchange message.
     received: Vec<SecretBytes>,
+    /// A server may refuse us in words before its half of the exchange.
+    refusal: Inbox,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Handshake {
         self.server_reset_seen = true;
     }
 
-    /// Begins TLS once both resets are through. The answer is whether it began just here.
+    /// Begins TLS, if both resets are through and it has not begun yet.
     ///
     /// # Errors
     ///
@@ -93,24 +95,24 @@ impl Handshake {
         factory: &TlsFactory,
         random: &dyn SecureRandom,
         texts: impl FnOnce() -> Texts,
-    ) -> Result<bool, ConnectionError> {
+    ) -> Result<(), ConnectionError> {
         if !(matches!(self.state, State::AwaitResets)
             && self.server_reset_seen
             && reset_acknowledged)
         {
-            return Ok(false);
+            return Ok(());
         }
         let source = fresh_source(random)?;
         let mut tls = factory.start()?;
         // TLS keeps it back until the server's certificate was judged.
         tls.send(key_method::encode_client(&source, &texts()).expose())?;
-        let received = Vec::new();
         self.state = State::InTls(Box::new(InTls {
             tls,
             source,
-            received,
+            received: Vec::new(),
+            refusal: Inbox::default(),
         }));
-        Ok(true)
+        Ok(())
     }
 
     /// Takes the next bytes of the server's stream. After an error, [`Handshake::output`] may hold a last alert.
@@ -148,7 +150,8 @@ impl Handshake {
         match &mut self.state {
             State::Exchanged(exchanged) => exchanged.messages.inbox.next(),
             State::Established(messages) => messages.inbox.next(),
-            State::AwaitResets | State::InTls(_) | State::Failed => None,
+            State::InTls(in_tls) => in_tls.refusal.next(),
+            State::AwaitResets | State::Failed => None,
         }
     }
 
@@ -309,6 +312,11 @@ impl InTls {
             plaintext.extend_from_slice(record.expose());
         }
         let plaintext = SecretBytes::new(plaintext);
+        if plaintext.expose().first().is_some_and(|byte| *byte >= b' ') {
+            self.received.clear();
+            self.refusal.push(plaintext.expose());
+            return Ok(State::InTls(self));
+        }
         let decoded = key_method::decode_server(plaintext.expose())
             .map_err(|bad| ConnectionError::PeerMisbehaved(bad.0))?;
         let Some((server, used)) = decoded else {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::auth::Login;
 use super::channel::{Channel, Received, Rejected};
 use super::handshake::Handshake;
-use super::negotiator::{Derivation, Negotiator, SessionIds, derive_key, export_dynamic_key};
+use super::negotiator::{
+    Derivation, Negotiator, SessionIds, derive_key, export_dynamic_key, flush,
+};
 use super::windows::Windows;
 use super::wrap::WrapError;
 use crate::engine::config::{ConnectionConfig, Transport};
@@ -33,6 +35,8 @@ pub struct Keyring {
     retiring: Option<Handshake>,
     /// The id that the next renegotiation has, on both sides.
     next_key_id: KeyId,
+    /// Renegotiations in a row that the server did not answer.
+    unanswered: u8,
     sending: KeyId,
     /// `None` until the server's options say it.
     derivation: Option<Derivation>,
@@ -85,6 +89,7 @@ impl Keyring {
             pending: None,
             retiring: None,
             next_key_id: KeyId::FIRST.next(),
+            unanswered: 0,
             sending: KeyId::FIRST,
             derivation: None,
             timers,
@@ -291,7 +296,7 @@ impl Keyring {
             return;
         };
         let (was_up, was_exchanged) = (handshake.tls_is_up(), handshake.is_exchanged());
-        let result = pump(&mut self.channel, &self.negotiator, handshake);
+        let result = self.negotiator.pump(&mut self.channel, handshake);
         if is_first && !was_up && handshake.tls_is_up() {
             self.notices.push_back(Notice::TlsUp);
         }
@@ -330,6 +335,7 @@ impl Keyring {
         let (key_id, began) = (fresh.key_id(), fresh.began());
         self.retiring = Some(std::mem::replace(&mut self.current, fresh));
         self.notices.push_back(Notice::Install(key_id, block));
+        self.unanswered = 0;
         self.next_key_id = key_id.next();
         self.channel.expect_lane(Some(self.next_key_id));
         self.timers.clear(HAND_WINDOW);
@@ -394,11 +400,24 @@ impl Keyring {
     fn drop_pending(&mut self) {
         self.timers.clear(HAND_WINDOW);
         if let Some(failed) = self.pending.take() {
-            // A server that has answered counts this key id as used; one that has not never heard of it.
-            if failed.server_has_answered() {
-                self.next_key_id = failed.key_id().next();
-            }
+            self.next_key_id = self.key_id_after(&failed);
             self.channel.close_lane(failed.key_id());
+        }
+    }
+
+    /// A server that has answered counts the key id as used. One that has not may never have heard of it, or its
+    /// answer was lost: both are tried in turn.
+    fn key_id_after(&mut self, failed: &Handshake) -> KeyId {
+        if failed.server_has_answered() {
+            self.unanswered = 0;
+            return failed.key_id().next();
+        }
+        self.unanswered = self.unanswered.wrapping_add(1);
+        let expected = self.current.key_id().next();
+        if self.unanswered % 2 == 0 {
+            expected.next()
+        } else {
+            expected
         }
     }
 
@@ -426,31 +445,6 @@ impl Keyring {
 
     fn session_ids(&self) -> Result<SessionIds, ConnectionError> {
         SessionIds::of(&self.channel)
-    }
-}
-
-/// Moves bytes both ways between a lane and its TLS session.
-fn pump(
-    channel: &mut Channel,
-    negotiator: &Negotiator,
-    handshake: &mut Handshake,
-) -> Result<(), ConnectionError> {
-    let key_id = handshake.key_id();
-    negotiator.begin_tls(handshake, channel.all_acknowledged(key_id))?;
-    let bytes = channel.read(key_id);
-    let result = if bytes.is_empty() {
-        Ok(())
-    } else {
-        handshake.receive(&bytes)
-    };
-    // After an error, too: the alert tells the server.
-    flush(channel, handshake);
-    result
-}
-
-fn flush(channel: &mut Channel, handshake: &mut Handshake) {
-    if let Some(bytes) = handshake.output() {
-        channel.write(handshake.key_id(), &bytes);
     }
 }
 

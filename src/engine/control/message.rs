@@ -87,7 +87,7 @@ impl Message {
             },
             "INFO" | "INFO_PRE" => Self::Info(Notice::parse(rest)),
             "PUSH_REPLY" => Self::PushReply(SecretText::from(command)),
-            "PUSH_UPDATE" if command.len() > word.len() => Self::PushUpdate(SecretText::from(rest)),
+            "PUSH_UPDATE" => Self::PushUpdate(SecretText::from(command)),
             "RESTART" => restart(rest),
             _ => Self::Unknown,
         }

@@ -90,22 +90,33 @@ impl Negotiator {
         })
     }
 
-    /// Begins TLS in `handshake` once the resets of both sides are through. The answer is whether it began just here.
+    /// Moves bytes both ways between the lane of a key and its TLS session; begins that once the resets of both sides
+    /// are through.
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Tls`] if there is no randomness, or what we say is too long.
-    pub fn begin_tls(
+    /// [`ConnectionError`] if TLS or the key exchange fails. What TLS has to say about it is on its way then.
+    pub fn pump(
         &self,
+        channel: &mut Channel,
         handshake: &mut Handshake,
-        reset_acknowledged: bool,
-    ) -> Result<bool, ConnectionError> {
+    ) -> Result<(), ConnectionError> {
+        let key_id = handshake.key_id();
+        let reset_acknowledged = channel.all_acknowledged(key_id);
         handshake.begin_tls(reset_acknowledged, &self.factory, self.random, || Texts {
             options: self.options.clone(),
             username: self.login.username().to_owned(),
             password: self.login.password(),
             peer_info: self.peer_info.clone(),
-        })
+        })?;
+        let bytes = channel.read(key_id);
+        let result = if bytes.is_empty() {
+            Ok(())
+        } else {
+            handshake.receive(&bytes)
+        };
+        flush(channel, handshake);
+        result
     }
 
     /// The lower half of the control channel, under a session id of its own.
@@ -161,6 +172,13 @@ impl Negotiator {
     /// What we log in with, to take a token.
     pub const fn login_mut(&mut self) -> &mut Login {
         &mut self.login
+    }
+}
+
+/// Moves what TLS has to say into the lane of its key.
+pub fn flush(channel: &mut Channel, handshake: &mut Handshake) {
+    if let Some(bytes) = handshake.output() {
+        channel.write(handshake.key_id(), &bytes);
     }
 }
 
