@@ -2,10 +2,12 @@
 
 pub mod cipher_list;
 pub mod dns;
+pub mod document;
 pub mod error;
 pub mod interpret;
 pub mod lexer;
 pub mod model;
+pub mod overrides;
 pub mod proxy;
 pub mod pushed;
 mod redirect;

@@ -363,6 +363,8 @@ pub struct Preferences {
     pub dns: DnsUse,
     /// `auth-fail-retry`: a refused login is tried again.
     pub auth_fail_retry: bool,
+    /// `log-level`: 0 to 6, beats `verb`.
+    pub log_level: Option<u8>,
     /// `enterprise-profile`: the device posture profile, which this client does not have.
     pub enterprise_profile: Option<String>,
 }
