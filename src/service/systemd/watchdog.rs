@@ -1,1 +1,87 @@
-//! WATCHDOG=1 only while both loops turn.
+//! WATCHDOG=1 only while everything turns that a session needs.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+/// The service manager's watchdog over this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watchdog {
+    limit: Duration,
+}
+
+impl Watchdog {
+    /// The watchdog, if the service manager keeps one for this process.
+    #[must_use]
+    pub fn from_environment() -> Option<Self> {
+        let mut micros = 0;
+        sd_notify::watchdog_enabled(false, &mut micros).then(|| Self {
+            limit: Duration::from_micros(micros),
+        })
+    }
+
+    /// Feeds the watchdog as long as `probe` finds everything turning: it is asked three times within the limit, and
+    /// must be done with `true` before it is asked again. Never ends.
+    pub async fn feed_while<P>(self, probe: impl FnMut() -> P)
+    where
+        P: Future<Output = bool>,
+    {
+        self.feed_by(probe, || {
+            drop(sd_notify::notify(false, &[NotifyState::Watchdog]));
+        })
+        .await;
+    }
+
+    async fn feed_by<P>(self, mut probe: impl FnMut() -> P, mut feed: impl FnMut())
+    where
+        P: Future<Output = bool>,
+    {
+        let interval = self.limit / 3;
+        loop {
+            match timeout(interval, probe()).await {
+                Ok(true) => feed(),
+                Ok(false) | Err(_) => warn!("something does not turn; the watchdog is not fed"),
+            }
+            sleep(interval).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn fed_within(limit: Duration, probe: impl AsyncFn() -> bool) -> u32 {
+        let fed = Cell::new(0);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let watchdog = Watchdog {
+            limit: Duration::from_millis(15),
+        };
+        let ended = runtime.block_on(async {
+            let feeding = watchdog.feed_by(|| probe(), || fed.set(fed.get() + 1));
+            timeout(limit, feeding).await
+        });
+        assert!(ended.is_err(), "it never ends");
+        fed.get()
+    }
+
+    #[test]
+    fn it_is_fed_while_everything_turns() {
+        assert!(fed_within(Duration::from_millis(200), async || true) > 2);
+    }
+
+    #[test]
+    fn it_is_not_fed_when_something_hangs_or_says_no() {
+        let hanging = async || std::future::pending().await;
+        assert_eq!(fed_within(Duration::from_millis(60), hanging), 0);
+        assert_eq!(fed_within(Duration::from_millis(60), async || false), 0);
+    }
+}
