@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
+use super::changes::Changes;
 use super::effects::{Effects, Work};
 use super::log;
 use super::netcfg::{LocalOptions, Network};
@@ -44,11 +46,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say every problem of a profile.
+    #[command(after_help = after_help())]
     Check(CheckArgs),
     /// Connect, and stay connected until a signal comes.
     ///
     /// SIGINT and SIGTERM leave (the second one at once), SIGHUP reads the profile again, SIGUSR1 connects again,
     /// SIGUSR2 logs the counters.
+    #[command(after_help = after_help())]
     Connect(ConnectArgs),
 }
 
@@ -156,7 +160,8 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
         NetworkBy::Local => Network::local(LocalOptions::default()),
         NetworkBy::None => Network::Nobody,
     };
-    let effects = Effects::new(network, Box::new(file))?;
+    let changes = Box::pin(async { Changes::start(system_bus().await) });
+    let effects = Effects::new(network, Box::new(file), changes)?;
     let policy = Policy {
         registration: Registration::None,
         ready: ReadyWhen::Connected,
@@ -166,6 +171,22 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
     let (_nobody_calls, calls) = mpsc::channel(1);
     let session = Loop::new(session, effects, Foreground, calls, Clock::start());
     Ok(session.run(signals).await)
+}
+
+/// The system bus, if there is one: for name resolution, sleep and the like. A session works without.
+async fn system_bus() -> Option<zbus::Connection> {
+    let connection = tokio::time::timeout(BUS_TIME, zbus::Connection::system()).await;
+    match connection {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            debug!(%error, "there is no system bus");
+            None
+        }
+        Err(_elapsed) => {
+            warn!("the system bus does not answer");
+            None
+        }
+    }
 }
 
 /// Cryptography by *ring*, and the system's clock.
@@ -242,5 +263,7 @@ fn after_help() -> String {
     format!("Exit status:\n{}", exit::table())
 }
 
+/// How long the system bus may take to let us in.
+const BUS_TIME: Duration = Duration::from_secs(2);
 /// The log level when neither the command line nor the profile says one.
 const DEFAULT_LEVEL: u32 = 3;

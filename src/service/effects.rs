@@ -5,7 +5,6 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustix::net::netdevice::name_to_index;
@@ -13,10 +12,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use super::changes::{Changes, NetworkChange, Watched};
 use super::netcfg::{NetError, Network, TunDevice};
+use super::resolve::{self, Answer, Names};
 use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
 use crate::engine::config::build::SocketWishes;
 use crate::engine::data::stats::Stats;
+use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Event};
 use crate::engine::netplan::NetPlan;
 use crate::engine::session::command::Refusal;
@@ -44,6 +46,9 @@ pub struct Effects {
     from_tunnel: mpsc::Receiver<TunnelReport>,
     stats: watch::Receiver<Stats>,
     profiles: Box<dyn ProfileLoader>,
+    names: Names,
+    changes: Option<Changes>,
+    watched: Watched,
     /// At home while no step is under way.
     network: Option<Network>,
     /// Steps that wait for their turn.
@@ -66,13 +71,15 @@ enum NetworkTask {
 /// What came to its end.
 enum Finished {
     Abandoned,
+    Changes(io::Result<Changes>),
     Network(Network, NetworkEnd),
     Report(Report),
+    Resolved(Lookup, io::Result<Answer>),
 }
 
 /// How a step on the network ended.
 enum NetworkEnd {
-    Applied(Result<Tun, NetworkFailure>),
+    Applied(Result<(Tun, u32), NetworkFailure>),
     Changed(Result<(), NetError>),
     Protected(Result<(), NetError>),
     Refreshed(Result<(), NetError>),
@@ -86,12 +93,16 @@ struct NetworkFailure {
 }
 
 impl Effects {
-    /// Starts the tunnel thread.
+    /// Starts the tunnel thread. `changes` watches the world around once it has come to its end.
     ///
     /// # Errors
     ///
     /// The system has no thread or no descriptors for us.
-    pub fn new(network: Network, profiles: Box<dyn ProfileLoader>) -> io::Result<Self> {
+    pub fn new(
+        network: Network,
+        profiles: Box<dyn ProfileLoader>,
+        changes: Work<io::Result<Changes>>,
+    ) -> io::Result<Self> {
         let (reports, from_tunnel) = mpsc::channel(REPORTS);
         let (stats_sender, stats) = watch::channel(Stats::default());
         Ok(Self {
@@ -99,11 +110,14 @@ impl Effects {
             from_tunnel,
             stats,
             profiles,
+            names: Names::default(),
+            changes: None,
+            watched: Watched::default(),
             network: Some(network),
             steps: VecDeque::new(),
             launch: None,
             abandoning: false,
-            under_way: FuturesUnordered::new(),
+            under_way: std::iter::once(watching(changes)).collect(),
             ready: VecDeque::new(),
         })
     }
@@ -122,15 +136,19 @@ impl Effects {
 
     /// Looks a name up.
     pub fn resolve(&mut self, lookup: Lookup) {
-        self.begin(async move {
-            let addresses = addresses(&lookup).await;
-            Finished::Report(Report::Resolved { lookup, addresses })
-        });
+        let answer = self.names.look_up(&lookup.host, family(&lookup));
+        self.begin(async move { Finished::Resolved(lookup, answer.await) });
     }
 
     /// Begins an attempt.
     pub fn connect(&mut self, launch: Launch) {
         let server = launch.config.endpoint.address;
+        if launch.proxy.is_some() {
+            let error = ConnectionError::Transport("proxies cannot be used yet".to_owned());
+            return self.ready.push_back(Report::AttemptFailed(error));
+        }
+        self.watched.server = Some(server.ip());
+        self.watch();
         let attempt = Box::new(Attempt {
             config: launch.config,
             proxy: None,
@@ -207,8 +225,14 @@ impl Effects {
                         return from_tunnel(report);
                     }
                 }
-                else => std::future::pending().await,
+                change = change(&mut self.changes) => return from_world(change),
             }
+        }
+    }
+
+    fn watch(&self) {
+        if let Some(changes) = &self.changes {
+            changes.watch(self.watched);
         }
     }
 
@@ -250,18 +274,46 @@ impl Effects {
                 self.abandoning = false;
                 self.ready.push_back(Report::Abandoned);
             }
+            Finished::Changes(Ok(changes)) => {
+                self.changes = Some(changes);
+                self.watch();
+            }
+            Finished::Changes(Err(error)) => {
+                warn!(%error, "changes of the network will not be noticed");
+            }
             Finished::Network(network, end) => {
                 self.network = Some(network);
                 self.network_ended(end);
                 self.step();
             }
             Finished::Report(report) => self.ready.push_back(report),
+            Finished::Resolved(lookup, answer) => self.resolved(lookup, answer),
         }
+    }
+
+    fn resolved(&mut self, lookup: Lookup, answer: io::Result<Answer>) {
+        let addresses = match answer {
+            Ok(answer) => {
+                self.names.remember(&answer);
+                let port = lookup.port;
+                let addresses = answer.addresses.into_iter();
+                addresses
+                    .map(|address| SocketAddr::new(address, port))
+                    .collect()
+            }
+            Err(error) => {
+                warn!(%error, "the server cannot be looked up");
+                Vec::new()
+            }
+        };
+        self.ready.push_back(Report::Resolved { lookup, addresses });
     }
 
     fn network_ended(&mut self, end: NetworkEnd) {
         match end {
-            NetworkEnd::Applied(Ok(tun)) => {
+            NetworkEnd::Applied(Ok((tun, index))) => {
+                self.watched.tunnel = Some(index);
+                self.watch();
                 let device = Device {
                     name: tun.name().to_owned(),
                     path: "/".to_owned(),
@@ -277,6 +329,8 @@ impl Effects {
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
                 self.order(Order::DetachTun);
+                self.watched.tunnel = None;
+                self.watch();
                 if let Err(error) = outcome {
                     warn!(%error, "not everything could be taken back");
                 }
@@ -304,7 +358,7 @@ impl Effects {
 }
 
 /// Makes the device and puts the plan in force on it. Without success there is no device.
-async fn set_up(network: &mut Network, plan: &NetPlan) -> Result<Tun, NetworkFailure> {
+async fn set_up(network: &mut Network, plan: &NetPlan) -> Result<(Tun, u32), NetworkFailure> {
     let tun = Tun::create(&plan.device).map_err(|error| NetworkFailure {
         class: class(error.kind()),
         reason: error.to_string(),
@@ -319,7 +373,7 @@ async fn set_up(network: &mut Network, plan: &NetPlan) -> Result<Tun, NetworkFai
     };
     let applied = network.apply(device, plan).await;
     applied.map_err(|error| failure(&error))?;
-    Ok(tun)
+    Ok((tun, index))
 }
 
 fn index_of(name: &str) -> io::Result<u32> {
@@ -359,26 +413,37 @@ fn from_tunnel(report: TunnelReport) -> Report {
     }
 }
 
-async fn addresses(lookup: &Lookup) -> Vec<SocketAddr> {
-    let question = (lookup.host.as_str(), lookup.port);
-    let found = tokio::time::timeout(LOOKUP_TIME, tokio::net::lookup_host(question)).await;
-    match found {
-        Ok(Ok(addresses)) => addresses
-            .filter(|address| match lookup.family {
-                Family::Any => true,
-                Family::V4 => address.is_ipv4(),
-                Family::V6 => address.is_ipv6(),
-            })
-            .collect(),
-        Ok(Err(error)) => {
-            warn!(host = lookup.host, %error, "the name has no address");
-            Vec::new()
-        }
-        Err(_elapsed) => {
-            warn!(host = lookup.host, "the resolver does not answer");
-            Vec::new()
-        }
+fn watching(changes: Work<io::Result<Changes>>) -> Work<Finished> {
+    Box::pin(async move { Finished::Changes(changes.await) })
+}
+
+fn family(lookup: &Lookup) -> resolve::Family {
+    match lookup.family {
+        Family::Any => resolve::Family::Any,
+        Family::V4 => resolve::Family::V4,
+        Family::V6 => resolve::Family::V6,
     }
+}
+
+fn from_world(change: NetworkChange) -> Report {
+    match change {
+        NetworkChange::Lost => Report::PathLost,
+        NetworkChange::Moved => Report::PathChanged,
+        NetworkChange::ResolverRestarted => Report::ResolverRestarted,
+        NetworkChange::Resumed(slept) => Report::Woke(slept),
+        NetworkChange::Suspending => Report::Suspending,
+    }
+}
+
+/// The next change of the world, if it is watched.
+async fn change(changes: &mut Option<Changes>) -> NetworkChange {
+    if let Some(watch) = changes {
+        if let Some(change) = watch.next().await {
+            return change;
+        }
+        *changes = None;
+    }
+    std::future::pending().await
 }
 
 /// How the socket is to be. A local name that is no address is not looked up.
@@ -408,5 +473,3 @@ fn socket_options(wishes: &SocketWishes, server: SocketAddr) -> SocketOptions {
 
 /// How many reports of the tunnel may wait.
 const REPORTS: usize = 64;
-/// How long the resolver may take.
-const LOOKUP_TIME: Duration = Duration::from_secs(20);

@@ -191,7 +191,7 @@ impl Live {
             context.announce_connection(StatusMinor::ConnReconnecting);
         }
         self.release_network(context);
-        info!(seconds = delay.as_secs_f32(), "trying again");
+        info!(milliseconds = delay.as_millis(), "trying again");
         self.phase = Phase::Waiting { until: now + delay };
     }
 

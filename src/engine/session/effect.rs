@@ -108,8 +108,10 @@ pub enum Report {
         /// The server's address, or the proxy's.
         peer: SocketAddr,
     },
-    /// The way to the server may be another one now: links or addresses changed, or the machine woke up.
+    /// The server is reached by another way now, or can be reached again.
     PathChanged,
+    /// No way leads to the server.
+    PathLost,
     /// The profile is there, or cannot be used.
     Profile(Result<Box<Loaded>, Refusal>),
     /// The answer of the resolver.
@@ -119,8 +121,14 @@ pub enum Report {
         /// The addresses; none if there is no such name or no answer.
         addresses: Vec<SocketAddr>,
     },
+    /// The system's resolver was started again, and knows nothing of our servers.
+    ResolverRestarted,
+    /// The machine is about to sleep.
+    Suspending,
     /// The device failed under us.
     TunLost(String),
+    /// The machine woke up after this long a sleep.
+    Woke(Duration),
 }
 
 /// A profile, ready to be used.

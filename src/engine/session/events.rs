@@ -1,16 +1,12 @@
 //! What the connection and the network say.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
 use tracing::{debug, info, warn};
 
 use super::super::event::{Established, Event, Input, Stage};
-use super::super::netplan::{DeviceAddress, NetPlan};
-use super::super::profile::model::Profile;
+use super::super::netplan::NetPlan;
 use super::super::profile::pushed::PushedOptions;
-use super::super::profile::tunnel::Topology;
 use super::asking::{PERSON, ask_pending};
 use super::context::{Autonomy, Context, ReadyWhen};
 use super::effect::{Effect, Summary};
@@ -114,14 +110,21 @@ impl Live {
         options: &PushedOptions,
         way: Way,
     ) -> bool {
-        match plan(&self.loaded.profile, options, way.address) {
-            Ok(plan) => {
+        let profile = &self.loaded.profile;
+        let Some(remote) = profile.remotes.get(self.remotes.target().index) else {
+            return false;
+        };
+        match NetPlan::build(profile, options, &remote.options, way.address.ip()) {
+            Ok((plan, notes)) => {
+                for note in &notes {
+                    info!(%note, "network");
+                }
                 self.network.want(Some(plan));
                 self.step_network(context);
                 true
             }
-            Err(reason) => {
-                self.fail(context, now, EndClass::Incompatible, &reason);
+            Err(error) => {
+                self.fail(context, now, EndClass::Incompatible, &error.to_string());
                 false
             }
         }
@@ -242,6 +245,14 @@ impl Live {
         }
     }
 
+    /// The resolver has forgotten what it was told.
+    pub(super) fn resolver_restarted(&self, context: &mut Context) {
+        if self.network.plan().is_some() {
+            info!("the resolver was restarted");
+            context.push(Effect::Refresh);
+        }
+    }
+
     /// The way to the server may be another one now.
     pub(super) fn path_changed(&mut self, context: &mut Context, now: Instant) {
         self.remotes.distrust_addresses();
@@ -292,37 +303,4 @@ impl Live {
             | Phase::Waiting { .. } => None,
         }
     }
-}
-
-/// The network as it must become.
-fn plan(profile: &Profile, options: &PushedOptions, server: SocketAddr) -> Result<NetPlan, String> {
-    let mut plan = NetPlan {
-        device: profile.device.name.clone(),
-        mtu: options.tun_mtu.unwrap_or(1500),
-        bypass: vec![server.ip()],
-        ..NetPlan::default()
-    };
-    if let Some(ifconfig) = options.tunnel.ifconfig {
-        let network = if options.tunnel.topology == Some(Topology::Subnet) {
-            let net = ipnet::Ipv4Net::with_netmask(ifconfig.local, ifconfig.second)
-                .map_err(|_| "the server pushed an impossible netmask".to_owned())?;
-            DeviceAddress {
-                network: net.into(),
-                peer: None,
-            }
-        } else {
-            DeviceAddress {
-                network: IpNet::from(IpAddr::V4(ifconfig.local)),
-                peer: Some(ifconfig.second.into()),
-            }
-        };
-        plan.addresses.push(network);
-    }
-    if let Some(ifconfig) = options.tunnel.ifconfig_ipv6 {
-        plan.addresses.push(DeviceAddress {
-            network: ifconfig.network.into(),
-            peer: None,
-        });
-    }
-    Ok(plan)
 }

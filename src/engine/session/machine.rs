@@ -146,11 +146,18 @@ impl Session {
             Report::NobodyToAsk(reason) => live.unanswerable(context, now, &reason),
             Report::Opened { local, peer } => info!(%local, %peer, "the transport is open"),
             Report::PathChanged => live.path_changed(context, now),
+            Report::PathLost => warn!("no way leads to the server"),
             Report::Profile(_) => {}
             Report::Resolved { lookup, addresses } => {
                 live.resolved(context, now, &lookup, addresses);
             }
+            Report::ResolverRestarted => live.resolver_restarted(context),
+            Report::Suspending => info!("the machine is about to sleep"),
             Report::TunLost(reason) => live.device_lost(context, now, &reason),
+            Report::Woke(slept) => {
+                info!(seconds = slept.as_secs(), "the machine woke up");
+                live.path_changed(context, now);
+            }
         }
         self.finish_if_closed(now);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::netplan::NetPlan;
+use super::super::netplan::diff::Difference;
 
 /// What is in force and what is wanted. At most one step is under way; each plan is put in force at most once.
 #[derive(Debug, Default)]
@@ -79,6 +80,9 @@ impl Network {
                 Now::Applying(Arc::clone(plan)),
                 Step::Apply(Arc::clone(plan)),
             ),
+            (Now::InForce(from, _), Some(to)) if from.difference(to) == Difference::Rebuild => {
+                (Now::Reverting, Step::Revert)
+            }
             (Now::InForce(from, device), Some(to)) if from != to => (
                 Now::Changing(Arc::clone(to), device.clone()),
                 Step::Change {
@@ -196,6 +200,19 @@ mod tests {
         network.want(Some(plan(1500)));
         assert_eq!(network.next_step(), None);
         assert_eq!(network.settled(), Some(&device()));
+    }
+
+    #[test]
+    fn another_device_is_made_anew() {
+        let mut network = Network::inherited(plan(1500), device());
+        let other = NetPlan {
+            device: "vpn0".to_owned(),
+            ..plan(1500)
+        };
+        network.want(Some(other));
+        assert_eq!(network.next_step(), Some(Step::Revert));
+        network.done(None);
+        assert!(matches!(network.next_step(), Some(Step::Apply(_))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A session, a clock, and what the session said.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Established, Event, Stage};
 use crate::engine::profile::model::Profile;
 use crate::engine::profile::pushed::PushedOptions;
+use crate::engine::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
 use crate::engine::session::command::{Accepted, Command, Refusal};
 use crate::engine::session::effect::{Effect, Loaded, Report};
 use crate::engine::session::ended::EndClass;
@@ -201,6 +202,14 @@ pub(super) fn established(mtu: u16) -> Established {
         cipher: Cipher::Aes256Gcm,
         options: PushedOptions {
             tun_mtu: Some(mtu),
+            tunnel: TunnelOptions {
+                ifconfig: Some(Ifconfig4 {
+                    local: Ipv4Addr::new(10, 9, 0, 2),
+                    second: Ipv4Addr::new(255, 255, 255, 0),
+                }),
+                topology: Some(Topology::Subnet),
+                ..TunnelOptions::default()
+            },
             ..PushedOptions::default()
         },
         tls: String::new(),
