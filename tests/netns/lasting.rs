@@ -27,7 +27,7 @@ fn renew_keys(transport: Transport, wrapping: Wrapping, server_says: &str, clien
 
     for direction in [Direction::Up, Direction::Down] {
         let enough = negotiations(&server) + 3;
-        stream(&scene, direction, |sent| {
+        stream(&scene.world, direction, |sent| {
             client.process.assert_running();
             negotiations(&server) < enough && sent < TOO_MUCH
         });
@@ -89,7 +89,7 @@ fn a_gibibyte_arrives_unchanged_over_udp() {
     let client = scene.connect(&profile);
     client.wait_connected();
 
-    transfer(&scene, Direction::Down, 1 << 30);
+    transfer(&scene.world, Direction::Down, 1 << 30);
 
     client.leave();
 }
@@ -114,8 +114,8 @@ fn much_arrives_unchanged_in_both_directions_over_tcp() {
     let client = scene.connect(&profile);
     client.wait_connected();
 
-    transfer(&scene, Direction::Up, 1 << 26);
-    transfer(&scene, Direction::Down, 1 << 26);
+    transfer(&scene.world, Direction::Up, 1 << 26);
+    transfer(&scene.world, Direction::Down, 1 << 26);
 
     client.leave();
 }
@@ -138,8 +138,8 @@ fn a_path_of_1200_bytes_is_wide_enough() {
         ));
         client.wait_connected();
 
-        transfer(&scene, Direction::Up, 1 << 23);
-        transfer(&scene, Direction::Down, 1 << 23);
+        transfer(&scene.world, Direction::Up, 1 << 23);
+        transfer(&scene.world, Direction::Down, 1 << 23);
         scene.ping(&client, scene::INSIDE_V4, &["-s", "1400"]);
 
         client.leave();
@@ -176,7 +176,7 @@ fn all_traffic_goes_through_the_tunnel_when_the_server_says_so_and_none_afterwar
         let way = scene.world.client.ip(&format!("route get {to}"));
         assert!(way.contains(&format!("dev {by}")), "to {to}: {way}");
     }
-    transfer(&scene, Direction::Down, 1 << 22);
+    transfer(&scene.world, Direction::Down, 1 << 22);
 
     client.leave();
     scene.assert_as_before();

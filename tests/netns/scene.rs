@@ -1,9 +1,10 @@
 //! A real server and a client of it: profiles, processes, and what must hold between them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
+use super::client::Streams;
+pub(crate) use super::client::{Client, Program};
+pub(crate) use super::namespace::{INSIDE_V4, INSIDE_V6};
 use super::namespace::{SERVER_V4, SERVER_V6, World};
 use super::process::Process;
 use super::{pki, state};
@@ -15,11 +16,6 @@ pub(crate) struct Scene {
     folder: PathBuf,
     before: String,
 }
-
-/// The server's addresses inside the tunnel.
-pub(crate) const INSIDE_V4: &str = "10.9.0.1";
-/// The same in IPv6.
-pub(crate) const INSIDE_V6: &str = "fd09::1";
 
 /// UDP or TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,49 +39,6 @@ pub(crate) enum Login {
     Both,
     Certificate,
     Password,
-}
-
-/// Which program is the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Program {
-    /// The one that is tested.
-    Ours,
-    /// OpenVPN 2.x, to compare with and to try the tests themselves.
-    Stock,
-}
-
-impl Program {
-    /// Ours, unless `NETNS_CLIENT=openvpn` is set.
-    pub(crate) fn chosen() -> Self {
-        if std::env::var_os("NETNS_CLIENT").is_some_and(|name| name == "openvpn") {
-            Self::Stock
-        } else {
-            Self::Ours
-        }
-    }
-
-    /// Our program: the one built with the tests, or the one that `OPENVPN3_BACKEND` names.
-    pub(crate) fn path() -> PathBuf {
-        std::env::var_os("OPENVPN3_BACKEND").map_or_else(
-            || env!("CARGO_BIN_EXE_openvpn3-backend").into(),
-            PathBuf::from,
-        )
-    }
-
-    /// Whether the program can connect at all.
-    pub(crate) fn can_connect(self) -> bool {
-        static CAN: OnceLock<bool> = OnceLock::new();
-        self == Self::Stock
-            || *CAN.get_or_init(|| {
-                let help = Command::new(Self::path())
-                    .args(["connect", "--help"])
-                    .output();
-                help.is_ok_and(|output| {
-                    output.status.success()
-                        && String::from_utf8_lossy(&output.stdout).contains("PROFILE")
-                })
-            })
-    }
 }
 
 impl Scene {
@@ -137,28 +90,7 @@ impl Scene {
     /// Starts a client with a profile.
     pub(crate) fn connect_by(&self, program: Program, lines: &str) -> Client {
         let profile = self.file("client.ovpn", lines);
-        let mut command = match program {
-            Program::Ours => {
-                let mut command = self
-                    .world
-                    .client
-                    .command(&Program::path().to_string_lossy());
-                command.arg("connect").arg(profile);
-                command
-            }
-            Program::Stock => {
-                let mut command = self.world.client.command("openvpn");
-                command.arg("--config").arg(profile);
-                command
-            }
-        };
-        // The bus is not in the namespace: what listens there would set up the host.
-        command.env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent");
-        command.current_dir(pki::folder());
-        Client {
-            program,
-            process: Process::start("the client", &mut command),
-        }
+        Client::start(program, &self.world.client, &profile, Streams::Pipes, &[])
     }
 
     /// Whether the client's host looks as it did at the beginning.
@@ -201,49 +133,6 @@ impl Drop for Scene {
         if !std::thread::panicking() {
             let _gone = std::fs::remove_dir_all(&self.folder);
         }
-    }
-}
-
-/// A running client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    program: Program,
-    pub(crate) process: Process,
-}
-
-impl Client {
-    /// Waits until the tunnel is up; gives the line that says so.
-    pub(crate) fn wait_connected(&self) -> String {
-        self.wait_connected_after(0)
-    }
-
-    /// Waits until the tunnel is up once more, after the first `skip` lines.
-    pub(crate) fn wait_connected_after(&self, skip: usize) -> String {
-        self.process
-            .wait_for_from(skip, "that it is connected", |line| match self.program {
-                Program::Ours => line.to_lowercase().starts_with("connected"),
-                Program::Stock => line.contains("Initialization Sequence Completed"),
-            })
-    }
-
-    /// Asks it to leave and waits until it has; it must call that a success.
-    pub(crate) fn leave(mut self) -> String {
-        self.process.signal(rustix::process::Signal::TERM);
-        let status = self.process.wait();
-        let text = self.process.text();
-        assert!(status.success(), "it left with {status}; it said:\n{text}");
-        text
-    }
-
-    /// Waits for its end, which must not be a success; gives all it said.
-    pub(crate) fn fail(mut self, status: u8) -> String {
-        let ended = self.process.wait();
-        let text = self.process.text();
-        match self.program {
-            Program::Ours => assert_eq!(ended.code(), Some(i32::from(status)), "it said:\n{text}"),
-            Program::Stock => {}
-        }
-        text
     }
 }
 

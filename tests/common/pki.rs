@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 /// The folder with all of them, made when first asked for. Files: `ca.crt`, and for each of [`SUBJECTS`] `NAME.crt` and
 /// `NAME.key`; `other-ca.crt`, which has signed none of them; `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
-/// `v2-client.key`; the logins `right.txt` and `wrong.txt`, and `check-password`, which knows them apart.
+/// `v2-client.key`, and `v2-client-old.key`, whose age cannot be told; `dh.pem`; `client.p12` and `client-locked.key`, whose
+/// password is `barley`; the logins `right.txt` and `wrong.txt`, and `check-password`, which knows them apart.
 pub(crate) fn folder() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -27,32 +28,47 @@ pub(crate) fn folder() -> &'static Path {
     })
 }
 
-/// Name, extended key usage, first and last day of validity.
-const SUBJECTS: &[(&str, &str, &str, &str)] = &[
-    ("server", "serverAuth", "20200101000000Z", "20491231000000Z"),
-    ("client", "clientAuth", "20200101000000Z", "20491231000000Z"),
+/// Makes all of them seem to lie in another folder too.
+pub(crate) fn offer_in(other: &Path) {
+    for entry in std::fs::read_dir(folder()).expect("the folder is there") {
+        let file = entry.expect("the folder can be read").file_name();
+        let place = other.join(&file);
+        if place.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(folder().join(file), place).expect("a link can be made");
+        }
+    }
+}
+
+/// Name, extended key usage, first and last day of validity, and the words for a key.
+const SUBJECTS: &[(&str, &str, &str, &str, &str)] = &[
+    ("server", "serverAuth", BEGAN, FAR, P256),
+    ("client", "clientAuth", BEGAN, FAR, P256),
     (
         "server-expired",
         "serverAuth",
-        "20200101000000Z",
+        BEGAN,
         "20200201000000Z",
+        P256,
     ),
-    (
-        "server-revoked",
-        "serverAuth",
-        "20200101000000Z",
-        "20491231000000Z",
-    ),
-    (
-        "client-revoked",
-        "clientAuth",
-        "20200101000000Z",
-        "20491231000000Z",
-    ),
+    ("server-revoked", "serverAuth", BEGAN, FAR, P256),
+    ("client-revoked", "clientAuth", BEGAN, FAR, P256),
+    ("server-ed25519", "serverAuth", BEGAN, FAR, "ed25519"),
+    ("client-ed25519", "clientAuth", BEGAN, FAR, "ed25519"),
+    ("server-p384", "serverAuth", BEGAN, FAR, P384),
+    ("client-p384", "clientAuth", BEGAN, FAR, P384),
+    ("server-p521", "serverAuth", BEGAN, FAR, P521),
+    ("server-rsa", "serverAuth", BEGAN, FAR, "rsa:2048"),
+    ("client-rsa", "clientAuth", BEGAN, FAR, "rsa:2048"),
 ];
 
+const BEGAN: &str = "20200101000000Z";
+const FAR: &str = "20491231000000Z";
+const P256: &str = "ec -pkeyopt ec_paramgen_curve:prime256v1";
+const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
+const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
+
 /// The layout's mark: it changes when the layout does.
-const LAST_FILE: &str = "complete-1";
+const LAST_FILE: &str = "complete-2";
 
 const CA_CONFIG: &str = "
 [ca]
@@ -92,11 +108,11 @@ fn make(folder: &Path) {
         );
         openssl(folder, &words);
     }
-    for (name, usage, first, last) in SUBJECTS {
+    for (name, usage, first, last, key) in SUBJECTS {
         openssl(
             folder,
             &format!(
-                "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+                "req -newkey {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
             ),
         );
         openssl(
@@ -117,6 +133,31 @@ fn make(folder: &Path) {
         folder,
         "ca -config ca.conf -cert ca.crt -keyfile ca.key -gencrl -out revoked.crl",
     );
+    make_keys(folder);
+    write("right.txt", "alice\nopen sesame\n");
+    write("wrong.txt", "alice\nopen barley\n");
+    write(
+        "check-password",
+        "#!/bin/sh\nexec cmp -s \"$1\" right.txt\n",
+    );
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.join("check-password"), executable).expect("it is our file");
+    write(LAST_FILE, "");
+}
+
+fn make_keys(folder: &Path) {
+    openssl(
+        folder,
+        "genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out dh.pem",
+    );
+    openssl(
+        folder,
+        "pkcs12 -export -inkey client.key -in client.crt -certfile ca.crt -passout pass:barley -out client.p12",
+    );
+    openssl(
+        folder,
+        "pkcs8 -topk8 -v2 aes-256-cbc -in client.key -passout pass:barley -out client-locked.key",
+    );
     run(folder, "openvpn", "--genkey secret ta.key");
     run(folder, "openvpn", "--genkey secret crypt.key");
     run(
@@ -129,15 +170,12 @@ fn make(folder: &Path) {
         "openvpn",
         "--tls-crypt-v2 v2-server.key --genkey tls-crypt-v2-client v2-client.key",
     );
-    write("right.txt", "alice\nopen sesame\n");
-    write("wrong.txt", "alice\nopen barley\n");
-    write(
-        "check-password",
-        "#!/bin/sh\nexec cmp -s \"$1\" right.txt\n",
+    // Its metadata is not a time, so nobody can tell how old it is.
+    run(
+        folder,
+        "openvpn",
+        "--tls-crypt-v2 v2-server.key --genkey tls-crypt-v2-client v2-client-old.key YWdlbGVzcw==",
     );
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.join("check-password"), executable).expect("it is our file");
-    write(LAST_FILE, "");
 }
 
 fn openssl(folder: &Path, words: &str) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::scene::{INSIDE_V4, Scene};
+use super::namespace::{INSIDE_V4, World};
 
 /// Who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Direction {
 /// Sends blocks as long as `more` says so after each, with the number of bytes sent; gives how many bytes went through.
 /// Panics if the stream breaks or anything is changed on the way.
 pub(crate) fn stream(
-    scene: &Scene,
+    world: &World,
     direction: Direction,
     more: impl Fn(u64) -> bool + Send + Sync,
 ) -> u64 {
@@ -26,14 +26,13 @@ pub(crate) fn stream(
         IpAddr::V4(INSIDE_V4.parse::<Ipv4Addr>().expect("an address")),
         0,
     );
-    let listener = scene
-        .world
+    let listener = world
         .server
         .inside(|| TcpListener::bind(address).expect("the server's end of the tunnel is up"));
     let address = listener
         .local_addr()
         .expect("a bound socket has an address");
-    let client = scene.world.client.inside(|| {
+    let client = world.client.inside(|| {
         TcpStream::connect_timeout(&address, PATIENCE)
             .expect("the server's end of the tunnel can be reached")
     });
@@ -55,8 +54,8 @@ pub(crate) fn stream(
 }
 
 /// Sends so many bytes.
-pub(crate) fn transfer(scene: &Scene, direction: Direction, bytes: u64) {
-    stream(scene, direction, |sent| sent < bytes);
+pub(crate) fn transfer(world: &World, direction: Direction, bytes: u64) {
+    stream(world, direction, |sent| sent < bytes);
 }
 
 type Sum = (u64, [u8; 32]);

@@ -20,7 +20,11 @@ impl Namespace {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         static FIRST_MAKES_THE_MOUNT: Mutex<()> = Mutex::new(());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("netcfg-{}-{number}-{role}", std::process::id());
+        let name = format!(
+            "{}-{}-{number}-{role}",
+            env!("CARGO_CRATE_NAME"),
+            std::process::id()
+        );
         {
             let _held = FIRST_MAKES_THE_MOUNT
                 .lock()
@@ -117,6 +121,11 @@ pub(crate) const CLIENT_V6: &str = "fd77::2";
 pub(crate) const FAR_V4: &str = "198.51.100.1";
 /// The same in IPv6.
 pub(crate) const FAR_V6: &str = "2001:db8:ffff::1";
+
+/// The server's addresses inside the tunnel.
+pub(crate) const INSIDE_V4: &str = "10.9.0.1";
+/// The same in IPv6.
+pub(crate) const INSIDE_V6: &str = "fd09::1";
 
 impl World {
     /// Makes both hosts and joins them.
