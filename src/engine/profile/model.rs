@@ -249,6 +249,8 @@ pub struct Device {
     pub persist: bool,
     /// `route-table`.
     pub table: Option<u32>,
+    /// `route-noexec`: routes are somebody else's business.
+    pub no_routes: bool,
 }
 
 /// The transport socket.
@@ -436,6 +438,7 @@ impl Profile {
                 queue_length: None,
                 persist: false,
                 table: None,
+                no_routes: false,
             },
             socket: Socket::default(),
             login: None,

@@ -77,6 +77,16 @@ pub(crate) fn seconds(args: &[&str], index: usize) -> Result<Duration, BadValue>
     number(args, index, 0..=u32::MAX).map(|n: u32| Duration::from_secs(n.into()))
 }
 
+/// A time that must not be zero, in seconds.
+pub(crate) fn at_least_a_second(args: &[&str], index: usize) -> Result<Duration, BadValue> {
+    number(args, index, 1..=u32::MAX).map(|n: u32| Duration::from_secs(n.into()))
+}
+
+/// The size of a socket's buffer; zero leaves it as it is.
+pub(crate) fn buffer(args: &[&str]) -> Result<Option<u32>, BadValue> {
+    number(args, 0, 0..=u32::MAX).map(|size| Some(size).filter(|size| *size > 0))
+}
+
 /// One of several words.
 pub(crate) fn choice<T: Copy>(
     args: &[&str],

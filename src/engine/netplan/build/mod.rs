@@ -42,13 +42,17 @@ impl NetPlan {
         server: IpAddr,
     ) -> Result<(Self, Vec<Note>), PlanError> {
         let mut notes = Notes::default();
-        let tunnel = merged(&profile.tunnel, &pushed.tunnel);
+        let mut tunnel = merged(&profile.tunnel, &pushed.tunnel);
         let addresses = Addresses::of(&tunnel, &mut notes);
         if addresses.device.is_empty() {
             return Err(PlanError::NoAddress);
         }
         let block_ipv4 = blocks(profile, tunnel.block.ipv4, addresses.has_ipv4());
         let block_ipv6 = blocks(profile, tunnel.block.ipv6, addresses.has_ipv6());
+        if profile.device.no_routes {
+            tunnel.routes.clear();
+            tunnel.redirect = None;
+        }
         let mut routes = Routes::new(&tunnel, &addresses, server.to_canonical());
         routes.add_all(&mut notes);
         let redirect = tunnel.redirect.unwrap_or_default();

@@ -266,6 +266,16 @@ fn the_profiles_own_wishes_come_behind_those_of_the_server() {
 }
 
 #[test]
+fn no_routes_are_made_where_somebody_else_makes_them() {
+    let (plan, _) = build(
+        &profile("route-noexec\nroute 10.7.0.0 255.255.0.0"),
+        &format!("{IP4},redirect-gateway def1 block-local"),
+        SERVER,
+    );
+    assert!(plan.routes.is_empty() && plan.bypass.is_empty() && !plan.block_local);
+}
+
+#[test]
 fn the_mtu_is_capped() {
     assert_eq!(plan(&format!("{IP4},tun-mtu 1400")).mtu, 1400);
     let (plan, notes) = build(&profile(""), &format!("{IP4},tun-mtu 9000"), SERVER);

@@ -9,7 +9,7 @@ use crate::engine::profile::lexer::Directive;
 use crate::engine::profile::model::Login;
 use crate::engine::profile::proxy::{HttpAuth, HttpProxy, Proxy, SocksProxy};
 use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, choice, host, seconds, word};
+use crate::engine::profile::value::{BadValue, at_least_a_second, choice, host, word};
 
 /// What is said about proxies, of either kind.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +80,7 @@ impl Interpreter<'_, '_> {
         match directive.name.as_str() {
             "http-proxy" => draft.http = Some(self.http_proxy(args)?),
             "http-proxy-option" => return draft.option(args),
-            "http-proxy-timeout" => draft.timeout = Some(seconds(args, 0)?),
+            "http-proxy-timeout" => draft.timeout = Some(at_least_a_second(args, 0)?),
             "http-proxy-user-pass" => {
                 if let Some(material) = self.material(directive)? {
                     draft.login = Some(two_lines(material.content.expose())?);
@@ -115,6 +115,7 @@ impl Interpreter<'_, '_> {
         ];
         let mut proxy = HttpProxy::new(host(args, 0)?, port(args, 1)?);
         let Some(third) = args.get(2) else {
+            proxy.auth = HttpAuth::Auto;
             return Ok(proxy);
         };
         if let Ok(auth) = choice(args, 2, METHODS) {

@@ -30,6 +30,9 @@ pub(super) struct Entry {
     pub(super) draft: Option<Draft>,
 }
 
+/// As long as OpenVPN 3 waits when it is told to wait for ever.
+const FOREVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
 type Protocol = (Transport, Option<AddressFamily>);
 
 /// What is said about remotes, by the profile for all or by a block for its own; `None` where nothing is.
@@ -341,7 +344,11 @@ fn apply_address(draft: &mut Draft, name: &str, args: &[&str]) -> Result<Applied
         "bind" => draft.bind = Some(true),
         "nobind" => draft.bind = Some(false),
         "float" => draft.float = true,
-        "server-poll-timeout" | "connect-timeout" => draft.server_poll = Some(seconds(args, 0)?),
+        "server-poll-timeout" | "connect-timeout" => {
+            draft.server_poll =
+                Some(seconds(args, 0)?).map(|time| if time.is_zero() { FOREVER } else { time });
+        }
+
         _ => return Ok(Applied::NotMine),
     }
     Ok(Applied::Done)

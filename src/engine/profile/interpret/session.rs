@@ -7,7 +7,9 @@ use crate::engine::profile::lexer::Directive;
 use crate::engine::profile::pushed::{PullAction, PullFilter};
 use crate::engine::profile::transfer;
 use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, choice, number, seconds, word};
+use crate::engine::profile::value::{
+    BadValue, at_least_a_second, buffer, choice, number, seconds, word,
+};
 use crate::engine::settings::CompressionPolicy;
 
 impl Interpreter<'_, '_> {
@@ -35,10 +37,11 @@ impl Interpreter<'_, '_> {
             }
             "persist-tun" => profile.device.persist = true,
             "txqueuelen" => profile.device.queue_length = Some(number(args, 0, 1..=1_000_000)?),
+            "route-noexec" => profile.device.no_routes = true,
             "route-table" => profile.device.table = Some(number(args, 0, 1..=u32::MAX)?),
             "mark" => profile.socket.mark = Some(mark(word(args, 0)?)?),
-            "sndbuf" => profile.socket.sndbuf = Some(number(args, 0, 0..=u32::MAX)?),
-            "rcvbuf" => profile.socket.rcvbuf = Some(number(args, 0, 0..=u32::MAX)?),
+            "sndbuf" => profile.socket.sndbuf = buffer(args)?,
+            "rcvbuf" => profile.socket.rcvbuf = buffer(args)?,
             "bind-dev" => profile.socket.device = Some(device(word(args, 0)?)?),
             "remote-random" => profile.remote_random = true,
             "remote-random-hostname" => profile.remote_random_hostname = true,
@@ -88,9 +91,9 @@ impl Interpreter<'_, '_> {
                 timing.inactive = unless_zero(after).map(|after| (after, bytes));
             }
             "session-timeout" => timing.session_timeout = unless_zero(seconds(args, 0)?),
-            "hand-window" => timing.hand_window = at_least_a_second(args)?,
-            "tran-window" => timing.tran_window = at_least_a_second(args)?,
-            "tls-timeout" => timing.tls_timeout = at_least_a_second(args)?,
+            "hand-window" => timing.hand_window = at_least_a_second(args, 0)?,
+            "tran-window" => timing.tran_window = at_least_a_second(args, 0)?,
+            "tls-timeout" => timing.tls_timeout = at_least_a_second(args, 0)?,
             "tls-timeout-ms" => {
                 let millis: u32 = number(args, 0, 100..=86_400_000)?;
                 timing.tls_timeout = Duration::from_millis(millis.into());
@@ -112,7 +115,7 @@ impl Interpreter<'_, '_> {
         let retry = &mut self.profile.retry;
         match name {
             "connect-retry" => {
-                retry.first = at_least_a_second(args)?;
+                retry.first = seconds(args, 0)?.max(Duration::from_secs(1));
                 if args.len() > 1 {
                     retry.longest = seconds(args, 1)?;
                 }
@@ -150,10 +153,6 @@ impl Interpreter<'_, '_> {
 
 fn unless_zero(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
-}
-
-fn at_least_a_second(args: &[&str]) -> Result<Duration, BadValue> {
-    number(args, 0, 1..=u32::MAX).map(|n: u32| Duration::from_secs(n.into()))
 }
 
 /// A name that Linux takes for a network device, and that is not one of layer 2.

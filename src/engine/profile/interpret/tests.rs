@@ -373,6 +373,25 @@ fn a_route_that_cannot_be_is_left_out() {
 }
 
 #[test]
+fn a_zero_means_what_it_means_elsewhere() {
+    let profile = good(
+        "server-poll-timeout 0\nconnect-retry 0\nsndbuf 0\ninactive 0\nping 0\nreneg-bytes -1\n",
+    );
+    assert!(profile.remotes[0].options.server_poll > Duration::from_secs(86_400));
+    assert_eq!(profile.retry.first, Duration::from_secs(1));
+    assert_eq!(
+        (
+            profile.socket.sndbuf,
+            profile.timing.inactive,
+            profile.timing.ping
+        ),
+        (None, None, None)
+    );
+    assert_eq!(profile.timing.reneg_bytes, None);
+    assert_eq!(errors("hand-window 0\n").len(), 1);
+}
+
+#[test]
 fn every_honoured_row_is_handled() {
     for row in table::rows() {
         if row.treatment != Treatment::Honour || !row.scope.holds(Scope::PROFILE) {

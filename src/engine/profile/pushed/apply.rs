@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::{CustomControl, PushError, PushedOptions};
 use crate::engine::profile::transfer::{self, Compression};
 use crate::engine::profile::tunnel::{Applied, Author};
-use crate::engine::profile::value::{BadValue, number, parsed, seconds, word};
+use crate::engine::profile::value::{
+    BadValue, at_least_a_second, buffer, number, parsed, seconds, word,
+};
 use crate::engine::secret::SecretText;
 use crate::engine::settings::{CompressionPolicy, PullRules};
 
@@ -73,9 +75,9 @@ impl PushedOptions {
             "reneg-sec" => self.reneg = Some(seconds(args, 0)?),
             "reneg-bytes" => self.reneg_bytes = Some(transfer::limit(args)?),
             "reneg-pkts" => self.reneg_packets = Some(transfer::limit(args)?),
-            "hand-window" => self.hand_window = Some(seconds(args, 0)?),
-            "tran-window" => self.tran_window = Some(seconds(args, 0)?),
-            "tls-timeout" => self.tls_timeout = Some(seconds(args, 0)?),
+            "hand-window" => self.hand_window = Some(at_least_a_second(args, 0)?),
+            "tran-window" => self.tran_window = Some(at_least_a_second(args, 0)?),
+            "tls-timeout" => self.tls_timeout = Some(at_least_a_second(args, 0)?),
             "tls-timeout-ms" => {
                 let millis: u32 = number(args, 0, 100..=86_400_000)?;
                 self.tls_timeout = Some(Duration::from_millis(millis.into()));
@@ -124,8 +126,8 @@ impl PushedOptions {
             "auth-nocache" => self.auth_nocache = true,
             "custom-control" => self.custom_control = Some(CustomControl::parse(args)?),
             "client-ip" => self.client_ip = Some(parsed(args, 0, "an IP address")?),
-            "sndbuf" => self.sndbuf = Some(number(args, 0, 0..=u32::MAX)?),
-            "rcvbuf" => self.rcvbuf = Some(number(args, 0, 0..=u32::MAX)?),
+            "sndbuf" => self.sndbuf = buffer(args)?,
+            "rcvbuf" => self.rcvbuf = buffer(args)?,
             "persist-tun" => self.persist_tun = true,
             "echo" | "parameter" => self.echo.push(args.join(" ")),
             "push-continuation" => {}

@@ -154,7 +154,6 @@ impl PushedOptions {
                 "ping-restart",
                 "ping-timer-rem",
                 "protocol-flags",
-                "push-continuation",
             ];
             options
                 .list
@@ -174,6 +173,7 @@ impl PushedOptions {
         for option in list {
             match options.take(&option, rules)? {
                 None if option.name.starts_with("auth-token") => {}
+                None if option.name == "push-continuation" => {}
                 None => options.list.push(option),
                 Some(why) => notes.push(note(&option.name, &why)),
             }

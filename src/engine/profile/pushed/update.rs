@@ -78,8 +78,8 @@ fn allowed(
     rules: &PullRules,
     notes: &mut Vec<Note>,
 ) -> Result<Option<PushedOption>, PushError> {
-    let malformed = || PushError::Malformed(format!("\"{}\" is no option", item.text));
-    let option = tokens(item.text).ok_or_else(malformed)?;
+    let unbalanced = || PushError::Malformed("a quotation mark has no partner".to_owned());
+    let option = tokens(item.text).ok_or_else(unbalanced)?;
     if let Verdict::Out(why) = judge(rules, &option.name, item.text)? {
         notes.push(note(&option.name, why));
         return Ok(None);
@@ -98,7 +98,8 @@ fn allowed(
         return Ok(None);
     }
     if item.remove && !option.args.is_empty() {
-        return Err(malformed());
+        let reason = format!("{} is to be removed, and has arguments", option.name);
+        return Err(PushError::Malformed(reason));
     }
     if option.name == "push-continuation" {
         return Ok(None);

@@ -126,6 +126,12 @@ pub(super) static ROWS: &[OptionRow] = &[
         "The metric of routes that name none.",
     ),
     honour(
+        "route-noexec",
+        0..=0,
+        P,
+        "Add no routes; whoever wants them adds them.",
+    ),
+    honour(
         "route-nopull",
         0..=0,
         P,

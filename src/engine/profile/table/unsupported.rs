@@ -45,7 +45,7 @@ pub(super) static ROWS: &[OptionRow] = &[
     ignore(
         "ifconfig-noexec",
         P,
-        "addresses and routes are set up all the same; --network none leaves them out",
+        "addresses are set up all the same; --network none leaves them out",
     ),
     ignore("ip-win32", PR, "it is for Windows"),
     ignore(
@@ -201,11 +201,6 @@ pub(super) static ROWS: &[OptionRow] = &[
         "names are resolved with every attempt",
     ),
     ignore("replay-persist", PC, "keys do not outlive the process"),
-    ignore(
-        "route-noexec",
-        P,
-        "addresses and routes are set up all the same; --network none leaves them out",
-    ),
     ignore(
         "route-pre-down",
         P,
