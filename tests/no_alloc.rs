@@ -52,7 +52,7 @@ fn moment() -> Instant {
 fn plane(cipher: Cipher, format: Format, framing: Framing, direction: KeyDirection) -> DataPlane {
     let provider = rustls::crypto::ring::default_provider();
     let setup = DataSetup {
-        compression: CompressionPolicy::No,
+        compression: CompressionPolicy::Asymmetric,
         mssfix: MssFix::Default,
         outer_ipv6: false,
         random: provider.secure_random,
@@ -62,6 +62,7 @@ fn plane(cipher: Cipher, format: Format, framing: Framing, direction: KeyDirecti
         socks_udp: false,
         transport: Transport::Udp,
         tun_mtu: 1500,
+        tun_mtu_max: 1500,
     };
     let mut plane = DataPlane::new(setup, moment());
     let key = DataKey {
@@ -152,5 +153,38 @@ fn cutting_sealing_opening_and_joining_allocate_nothing() {
             assert_eq!(allocations() - before, 0, "{cipher} {format:?} {framing:?}");
             assert_eq!(joined, 50, "{cipher} {format:?} {framing:?}");
         }
+    }
+}
+
+#[test]
+fn decompressing_allocates_nothing() {
+    let now = moment();
+    let (cipher, format) = (Cipher::Aes256Gcm, Format::Classic);
+    let kinds: [(Framing, &[u8]); 2] = [
+        (
+            Framing::Lzo,
+            &[0x66, 21, 0x45, 0, 0, 0, 0x20, 113, 0, 0, 0x11, 0, 0],
+        ),
+        (
+            Framing::V2,
+            &[0x50, 1, 0x1f, 0x45, 1, 0, 125, 0x50, 0, 0, 0, 0, 0],
+        ),
+    ];
+    for (framing, compressed) in kinds {
+        let mut server = plane(cipher, format, Framing::None, KeyDirection::Normal);
+        let mut client = plane(cipher, format, framing, KeyDirection::Inverse);
+        let mut arena = [0; 100];
+        let payload = server.seal_room().0..server.seal_room().0 + compressed.len();
+        let before = allocations();
+        for _ in 0..50 {
+            arena[payload.clone()].copy_from_slice(compressed);
+            let sealed = server
+                .seal(now, &mut arena, payload.clone())
+                .expect("a key");
+            assert_eq!(client.open(now, &mut arena[sealed]), None);
+            let packet = client.take_inflated().expect("a compressed packet");
+            assert_eq!(packet.len(), 150, "{framing:?}");
+        }
+        assert_eq!(allocations() - before, 0, "{framing:?}");
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn data_setup(
         socks_udp: data.socks_udp,
         transport: config.endpoint.transport,
         tun_mtu: tun_mtu(data, pushed),
+        tun_mtu_max: data.tun_mtu_max,
     }
 }
 

@@ -71,6 +71,13 @@ impl Live {
         }
     }
 
+    pub(super) fn take_inflated(&mut self, now: Instant) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Up(tunnel) => tunnel.take_inflated(now),
+            Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..) => None,
+        }
+    }
+
     fn open_control(&mut self, now: Instant, packet: &[u8]) {
         match self.keyring.receive(now, packet) {
             Ok(()) => {

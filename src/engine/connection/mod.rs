@@ -63,12 +63,20 @@ impl Connection {
     }
 
     /// Takes one packet from the network. A data packet is opened where it lies: the answer is where in `packet` the
-    /// tunnelled IP packet is. Control packets and keepalive give `None`. May be called for many packets in a row
-    /// before the outputs are drained.
+    /// tunnelled IP packet is. Control packets and keepalive give `None`. A compressed packet gives `None` too:
+    /// [`Connection::take_inflated`] has it. May be called for many packets in a row before the outputs are drained.
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         self.now = now;
         match &mut self.state {
             State::Live(live) => live.open(now, packet),
+            State::Over(_) => None,
+        }
+    }
+
+    /// The IP packet that the packet opened last held in compressed form. Each is given once.
+    pub fn take_inflated(&mut self) -> Option<&mut [u8]> {
+        match &mut self.state {
+            State::Live(live) => live.take_inflated(self.now),
             State::Over(_) => None,
         }
     }

@@ -65,6 +65,15 @@ impl Tunnel {
         Some(inner)
     }
 
+    /// The packet that came compressed.
+    pub(super) fn take_inflated(&mut self, now: Instant) -> Option<&mut [u8]> {
+        let inner = self.data.take_inflated()?;
+        if let Some(activity) = &mut self.activity {
+            activity.note(now, inner.len() as u64);
+        }
+        Some(inner)
+    }
+
     /// Seals an IP packet where it lies.
     pub(super) fn seal(
         &mut self,

@@ -2,8 +2,18 @@
 
 use std::ops::Range;
 
+use super::inflate::Algorithm;
 use super::stats::DropReason;
 use crate::engine::settings::Framing;
+
+/// What a framing holds, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A payload that must be decompressed.
+    Compressed(Algorithm, Range<usize>),
+    /// A payload as it is.
+    Plain(Range<usize>),
+}
 
 /// What an opened payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,35 +74,43 @@ impl Framing {
         }
     }
 
-    /// Takes the framing off a payload where it lies; the answer is where the payload lies then.
+    /// Takes the framing off a payload where it lies; the answer is what it held, and where that lies then.
     ///
     /// # Errors
     ///
-    /// [`DropReason::Compress`] if the payload is compressed, or framed in another way.
+    /// [`DropReason::Compress`] if the payload is framed in another way, or compressed in a way that this framing does
+    /// not have.
     #[inline]
-    pub fn unwrap(
-        self,
-        packet: &mut [u8],
-        payload: Range<usize>,
-    ) -> Result<Range<usize>, DropReason> {
-        let framed = packet.get_mut(payload.clone()).ok_or(DropReason::Buffer)?;
+    pub fn unwrap(self, packet: &mut [u8], payload: Range<usize>) -> Result<Content, DropReason> {
+        let Range { start, end } = payload;
+        let framed = packet.get_mut(payload).ok_or(DropReason::Buffer)?;
         match (self, framed) {
-            (Self::None, _) => Ok(payload),
-            (Self::Lzo, [LZO_PLAIN, ..]) => Ok(payload.start + 1..payload.end),
-            (Self::Swap, [first, .., last]) if *first == SWAP_PLAIN => {
-                *first = *last;
-                Ok(payload.start..payload.end - 1)
+            (Self::None, _) => Ok(Content::Plain(start..end)),
+            (Self::Lzo, [LZO_PLAIN, ..]) => Ok(Content::Plain(start + 1..end)),
+            (Self::Lzo, [LZO, ..]) => Ok(Content::Compressed(Algorithm::Lzo, start + 1..end)),
+            (Self::Swap, [first, .., last]) => {
+                let marker = std::mem::replace(first, *last);
+                let payload = start..end - 1;
+                match marker {
+                    SWAP_PLAIN => Ok(Content::Plain(payload)),
+                    LZ4_SWAP => Ok(Content::Compressed(Algorithm::Lz4, payload)),
+                    LZO_SWAP => Ok(Content::Compressed(Algorithm::Lzo, payload)),
+                    _ => Err(DropReason::Compress),
+                }
             }
-            (Self::V2, [V2_MARK, V2_PLAIN, ..]) => Ok(payload.start + 2..payload.end),
-            (Self::V2, [first, ..]) if *first != V2_MARK => Ok(payload),
-            (Self::Lzo | Self::Swap | Self::V2, framed) => Err(compressed(framed)),
+            (Self::V2, [V2_MARK, algorithm, ..]) => {
+                let payload = start + 2..end;
+                match *algorithm {
+                    V2_PLAIN => Ok(Content::Plain(payload)),
+                    V2_LZ4 => Ok(Content::Compressed(Algorithm::Lz4, payload)),
+                    V2_LZO => Ok(Content::Compressed(Algorithm::Lzo, payload)),
+                    _ => Err(DropReason::Compress),
+                }
+            }
+            (Self::V2, [first, ..]) if *first != V2_MARK => Ok(Content::Plain(start..end)),
+            (Self::Lzo | Self::Swap | Self::V2, _) => Err(DropReason::Compress),
         }
     }
-}
-
-/// A payload that is compressed, or framed in a way that was not agreed on.
-const fn compressed(_framed: &[u8]) -> DropReason {
-    DropReason::Compress
 }
 
 /// What an opened and unframed payload is.
@@ -136,10 +154,18 @@ const OCC_MAGIC: [u8; 16] = [
     0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c,
 ];
 const OCC_EXIT: u8 = 6;
+/// In front of a payload that is compressed by LZO.
+const LZO: u8 = 0x66;
+/// In place of the first byte of one, which is at the end.
+const LZO_SWAP: u8 = 0x67;
+/// The same for LZ4.
+const LZ4_SWAP: u8 = 0x69;
 const LZO_PLAIN: u8 = 0xfa;
 const SWAP_PLAIN: u8 = 0xfb;
 const V2_MARK: u8 = 0x50;
 const V2_PLAIN: u8 = 0;
+const V2_LZ4: u8 = 1;
+const V2_LZO: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +191,10 @@ mod tests {
         for (framing, look) in looks {
             let mut framed = wrapped(framing, &packet);
             assert_eq!(framed, look, "{framing:?}");
-            let range = framing.unwrap(&mut framed, 0..look.len()).unwrap();
+            let content = framing.unwrap(&mut framed, 0..look.len()).unwrap();
+            let Content::Plain(range) = content else {
+                panic!("{framing:?} compressed it");
+            };
             assert_eq!(framed[range], packet, "{framing:?}");
         }
     }
@@ -173,18 +202,41 @@ mod tests {
     #[test]
     fn an_escaped_v2_payload_loses_its_escape() {
         let mut framed = [0x50, 0, 0x50, 7];
-        assert_eq!(Framing::V2.unwrap(&mut framed, 0..4), Ok(2..4));
+        assert_eq!(
+            Framing::V2.unwrap(&mut framed, 0..4),
+            Ok(Content::Plain(2..4))
+        );
     }
 
     #[test]
-    fn what_is_compressed_or_framed_otherwise_is_refused() {
-        let cases: [(Framing, &[u8]); 7] = [
-            (Framing::Lzo, &[0x66, 1, 2]),
+    fn what_is_compressed_is_told_by_its_marker() {
+        let cases: [(Framing, &[u8], Algorithm, &[u8]); 5] = [
+            (Framing::Lzo, &[0x66, 1, 2], Algorithm::Lzo, &[1, 2]),
+            (Framing::Swap, &[0x67, 1, 2], Algorithm::Lzo, &[2, 1]),
+            (Framing::Swap, &[0x69, 1, 2], Algorithm::Lz4, &[2, 1]),
+            (Framing::V2, &[0x50, 1, 2], Algorithm::Lz4, &[2]),
+            (Framing::V2, &[0x50, 2, 3], Algorithm::Lzo, &[3]),
+        ];
+        for (framing, bytes, algorithm, block) in cases {
+            let mut bytes = bytes.to_vec();
+            let end = bytes.len();
+            let Ok(Content::Compressed(found, range)) = framing.unwrap(&mut bytes, 0..end) else {
+                panic!("{framing:?} found nothing compressed");
+            };
+            assert_eq!((found, &bytes[range]), (algorithm, block));
+        }
+    }
+
+    #[test]
+    fn what_is_framed_otherwise_is_refused() {
+        let cases: [(Framing, &[u8]); 8] = [
             (Framing::Lzo, &[0x45, 1, 2]),
-            (Framing::Swap, &[0x69, 1, 2]),
+            (Framing::Lzo, &[0x69, 1, 2]),
+            (Framing::Swap, &[0x68, 1, 2]),
             (Framing::Swap, &[0xfb]),
-            (Framing::V2, &[0x50, 1, 2]),
+            (Framing::V2, &[0x50, 3, 2]),
             (Framing::V2, &[0x50]),
+            (Framing::V2, &[]),
             (Framing::Lzo, &[]),
         ];
         for (framing, bytes) in cases {

@@ -6,6 +6,7 @@ pub mod coalesce;
 pub mod epoch;
 mod flow;
 pub mod framing;
+pub mod inflate;
 pub mod keepalive;
 pub mod key;
 pub mod legacy;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustls::crypto::SecureRandom;
 
-use super::framing::{self, EXIT, Meaning, PING};
+use super::framing::{self, Content, EXIT, Meaning, PING};
+use super::inflate::Inflater;
 use super::keepalive::Keepalive;
 use super::key::{DataKey, KeyError};
 use super::slot::{Slot, head_of};
@@ -35,6 +36,8 @@ pub struct DataSetup {
     pub transport: Transport,
     /// MTU of the TUN device.
     pub tun_mtu: u16,
+    /// The highest MTU that it may get: longer packets do not come out of decompression.
+    pub tun_mtu_max: u16,
 }
 
 /// What the data channel has to say to whoever runs it.
@@ -72,6 +75,10 @@ pub struct DataPlane {
     slots: [Option<Box<Slot>>; KEY_IDS],
     sending: Option<u8>,
     keepalive: Keepalive,
+    /// For compressed packets, if they are let in.
+    inflater: Option<Inflater>,
+    /// The length of a decompressed packet that nobody has taken; 0: none.
+    inflated: usize,
     stats: Stats,
     peer_exited: bool,
     newer_key: Option<u8>,
@@ -84,6 +91,13 @@ impl DataPlane {
     #[must_use]
     pub fn new(setup: DataSetup, now: Instant) -> Self {
         Self {
+            inflater: match setup.compression {
+                CompressionPolicy::Asymmetric => Some(Inflater::new(
+                    usize::from(setup.tun_mtu_max.max(setup.tun_mtu)) + INFLATE_MARGIN,
+                )),
+                CompressionPolicy::No => None,
+            },
+            inflated: 0,
             setup,
             slots: std::array::from_fn(|_| None),
             sending: None,
@@ -159,8 +173,9 @@ impl DataPlane {
     }
 
     /// Opens a data packet where it lies. The answer is where in `packet` the tunnelled IP packet is; `None`: dropped
-    /// and counted, or no traffic (ping and the like).
+    /// and counted, or no traffic (ping and the like), or a compressed packet: then [`DataPlane::take_inflated`] has it.
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        self.inflated = 0;
         match self.try_open(now, packet) {
             Ok(payload) => payload,
             Err(reason) => {
@@ -168,6 +183,15 @@ impl DataPlane {
                 None
             }
         }
+    }
+
+    /// The IP packet that the packet opened last held in compressed form. Each is given once.
+    pub fn take_inflated(&mut self) -> Option<&mut [u8]> {
+        let length = std::mem::take(&mut self.inflated);
+        if length == 0 {
+            return None;
+        }
+        self.inflater.as_mut()?.inflated(length)
     }
 
     /// How many bytes [`DataPlane::seal`] needs in front of a payload (exactly) and behind it (at most).
@@ -251,13 +275,23 @@ impl DataPlane {
         if slot.take_nearly_used_up() && self.sending == Some(key_id) {
             self.used_up = Some(key_id);
         }
-        let payload = opened?;
+        let framed = opened?;
         self.keepalive.heard(now);
         if !slot.known_to_peer {
             slot.known_to_peer = true;
             self.newer_key = Some(key_id);
         }
-        let bytes = packet.get_mut(payload.clone()).ok_or(DropReason::Buffer)?;
+        let (bytes, place) = match slot.unframe(packet, framed)? {
+            Content::Plain(payload) => {
+                let bytes = packet.get_mut(payload.clone()).ok_or(DropReason::Buffer)?;
+                (bytes, Some(payload))
+            }
+            Content::Compressed(algorithm, block) => {
+                let inflater = self.inflater.as_mut().ok_or(DropReason::Compress)?;
+                let block = packet.get(block).ok_or(DropReason::Buffer)?;
+                (inflater.inflate(algorithm, block)?, None)
+            }
+        };
         match framing::meaning(bytes)? {
             Meaning::Packet => {}
             Meaning::Ignored => return Ok(None),
@@ -269,8 +303,11 @@ impl DataPlane {
         if let Some(limit) = slot.mss {
             limit.clamp(bytes);
         }
-        self.stats.tun_written.add(payload.len());
-        Ok(Some(payload))
+        self.stats.tun_written.add(bytes.len());
+        if place.is_none() {
+            self.inflated = bytes.len();
+        }
+        Ok(place)
     }
 
     #[inline]
@@ -307,6 +344,8 @@ fn slot_mut(slots: &mut [Option<Box<Slot>>; KEY_IDS], key_id: u8) -> Option<&mut
     slots.get_mut(usize::from(key_id))?.as_deref_mut()
 }
 
+/// How much longer than the device's MTU a decompressed packet may be.
+const INFLATE_MARGIN: usize = 100;
 /// A key id has three bits.
 const KEY_IDS: usize = 8;
 /// Room for the longest message with everything around it: 17 bytes, a digest of 64, and headers.

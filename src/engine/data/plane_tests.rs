@@ -39,11 +39,12 @@ pub(in crate::engine::data) fn setup() -> DataSetup {
         socks_udp: false,
         transport: Transport::Udp,
         tun_mtu: 1500,
+        tun_mtu_max: 1600,
     }
 }
 
 /// A key of the derivation's known block.
-fn key(key_id: u8, cipher: Cipher, format: Format) -> DataKey {
+pub(in crate::engine::data) fn key(key_id: u8, cipher: Cipher, format: Format) -> DataKey {
     DataKey {
         key_id,
         cipher,
@@ -55,7 +56,7 @@ fn key(key_id: u8, cipher: Cipher, format: Format) -> DataKey {
     }
 }
 
-fn mirrored(key: &DataKey) -> DataKey {
+pub(in crate::engine::data) fn mirrored(key: &DataKey) -> DataKey {
     DataKey {
         block: StaticKey(key.block.0.duplicate()),
         direction: KeyDirection::Inverse,
@@ -75,7 +76,7 @@ fn pair(key: &DataKey) -> (DataPlane, DataPlane) {
     (plane(key), plane(&mirrored(key)))
 }
 
-fn sealed(plane: &mut DataPlane, payload: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::engine::data) fn sealed(plane: &mut DataPlane, payload: &[u8]) -> Option<Vec<u8>> {
     let (front, back) = plane.seal_room();
     let mut buffer = vec![0xee; front + payload.len() + back];
     buffer[front..front + payload.len()].copy_from_slice(payload);

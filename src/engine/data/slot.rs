@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::classic::Classic;
 use super::epoch::Epoch;
+use super::framing::Content;
 use super::key::{DataKey, Format, KeyError};
 use super::legacy::Legacy;
 use super::mss::MssLimit;
@@ -111,7 +112,7 @@ impl Slot {
         }
     }
 
-    /// Opens a packet whose head is `head` bytes long.
+    /// Opens a packet whose head is `head` bytes long; the answer is where the framed payload is.
     #[inline]
     pub(super) fn open(
         &mut self,
@@ -124,6 +125,16 @@ impl Slot {
             Codec::Legacy(codec) => codec.open(packet, head),
         }?;
         self.count(framed.len());
+        Ok(framed)
+    }
+
+    /// Takes the framing off an opened payload.
+    #[inline]
+    pub(super) fn unframe(
+        &self,
+        packet: &mut [u8],
+        framed: Range<usize>,
+    ) -> Result<Content, DropReason> {
         self.framing.unwrap(packet, framed)
     }
 

@@ -13,6 +13,10 @@ pub(super) trait Engine {
     fn handle_input(&mut self, now: Instant, input: Input);
     /// Takes one packet from the network; the answer is where in it the tunnelled packet is.
     fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>>;
+    /// The tunnelled packet that the packet opened last held in compressed form. Each is given once.
+    fn take_inflated(&mut self) -> Option<&mut [u8]> {
+        None
+    }
     /// How many bytes sealing needs in front of a payload (exactly) and behind it (at most).
     fn seal_room(&self) -> (usize, usize);
     /// Seals the tunnelled packet at `payload`; the answer is where the finished packet is.
@@ -35,6 +39,10 @@ impl Engine for Connection {
 
     fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         Self::open(self, now, packet)
+    }
+
+    fn take_inflated(&mut self) -> Option<&mut [u8]> {
+        Self::take_inflated(self)
     }
 
     fn seal_room(&self) -> (usize, usize) {

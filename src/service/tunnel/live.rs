@@ -174,7 +174,7 @@ impl<E: Engine> Live<E> {
             return Ok(());
         };
         let Some(payload) = self.engine.open(now, packet) else {
-            return Ok(());
+            return self.write_inflated(device);
         };
         let payload = place.start + payload.start..place.start + payload.end;
         self.coalescer.push(arena, payload);
@@ -187,20 +187,19 @@ impl<E: Engine> Live<E> {
     /// Writes what was joined.
     fn write(&mut self, device: Option<&Device>) -> DeviceResult {
         let arena = self.transport.arena();
-        self.coalescer.finish(arena);
-        let mut outcome = Ok(());
-        for joined in self.coalescer.groups() {
-            let written = device.map_or(Ok(()), |device| device.write(arena, &joined));
-            if let Err(error) = written {
-                self.stats.drop(DropReason::TunWrite);
-                if is_lost(&error) {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
-        self.coalescer.clear();
-        outcome
+        write(arena, &mut self.coalescer, device, &mut self.stats)
+    }
+
+    /// Writes the packet that came compressed, if that was one: by itself, as it lies elsewhere, and behind what came
+    /// before it.
+    fn write_inflated(&mut self, device: Option<&Device>) -> DeviceResult {
+        let Some(packet) = self.engine.take_inflated() else {
+            return Ok(());
+        };
+        let arena = self.transport.arena();
+        write(arena, &mut self.coalescer, device, &mut self.stats)?;
+        self.coalescer.push(packet, 0..packet.len());
+        write(packet, &mut self.coalescer, device, &mut self.stats)
     }
 
     /// Device to network.
@@ -268,6 +267,29 @@ impl<E: Engine> Live<E> {
         self.engine
             .handle_input(now, Input::TransportFailed(error.to_string()));
     }
+}
+
+/// Writes what was joined in `arena`.
+fn write(
+    arena: &mut [u8],
+    coalescer: &mut Coalescer,
+    device: Option<&Device>,
+    stats: &mut Stats,
+) -> DeviceResult {
+    coalescer.finish(arena);
+    let mut outcome = Ok(());
+    for joined in coalescer.groups() {
+        let written = device.map_or(Ok(()), |device| device.write(arena, &joined));
+        if let Err(error) = written {
+            stats.drop(DropReason::TunWrite);
+            if is_lost(&error) {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    coalescer.clear();
+    outcome
 }
 
 /// How many packets one batch may have: what the kernel joins in as many messages as one call takes.

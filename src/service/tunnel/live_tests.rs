@@ -105,6 +105,7 @@ impl Side {
             socks_udp: false,
             transport: Kind::Udp,
             tun_mtu: 1500,
+            tun_mtu_max: 1500,
         };
         let mut plane = DataPlane::new(setup, now);
         plane

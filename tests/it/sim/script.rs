@@ -107,6 +107,7 @@ pub(crate) fn data_plane(script: &Script, surroundings: &Surroundings, now: Inst
         socks_udp: false,
         transport: script.transport,
         tun_mtu: 1500,
+        tun_mtu_max: 1500,
     };
     let mut data = DataPlane::new(setup, now);
     data.set_keepalive(now, script.ping, None);
