@@ -139,8 +139,10 @@ fn deeper(profile: &Profile) -> Option<String> {
 /// `connect`: a session in the foreground.
 #[must_use]
 pub fn connect(args: ConnectArgs) -> ExitCode {
-    let file = ProfileFile::new(args.profile, args.overrides).with_auth_file(args.auth_file);
-    log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
+    let log = log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
+    let file = ProfileFile::new(args.profile, args.overrides)
+        .with_auth_file(args.auth_file)
+        .with_log(args.log_level.is_none().then_some(log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

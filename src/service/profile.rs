@@ -10,8 +10,10 @@ use tracing::info;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::effects::{ProfileLoader, Work};
+use super::log::LogControl;
 use crate::engine::profile::error::{Note, ProfileError};
 use crate::engine::profile::model::{Login, Profile};
+use crate::engine::profile::overrides::{BadOverride, Override, OverrideValue};
 use crate::engine::secret::SecretText;
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Loaded, ProfileSource};
@@ -22,6 +24,7 @@ pub struct ProfileFile {
     path: PathBuf,
     auth_file: Option<PathBuf>,
     overrides: Vec<(String, String)>,
+    log: Option<LogControl>,
 }
 
 /// A profile as it was read.
@@ -45,8 +48,8 @@ pub enum ReadError {
         source: io::Error,
     },
     /// An override is wrong.
-    #[error("{0}")]
-    Override(String),
+    #[error(transparent)]
+    Override(#[from] BadOverride),
     /// The profile has errors.
     #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Profile {
@@ -63,7 +66,14 @@ impl ProfileFile {
             path,
             auth_file: None,
             overrides,
+            log: None,
         }
+    }
+
+    /// Has the profile's `verb` set the log's level when the session loads it.
+    #[must_use]
+    pub fn with_log(self, log: Option<LogControl>) -> Self {
+        Self { log, ..self }
     }
 
     /// Takes user name and password from the two lines of a file, whatever the profile says about them.
@@ -82,16 +92,15 @@ impl ProfileFile {
         let bytes = self.bytes(&self.path)?;
         let text = Zeroizing::new(self.text(bytes)?);
         let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
-        let mut load = |file: &str| {
-            let path = folder.join(file);
-            read_limited(&path)
-                .map_err(|error| format!("{}: {error}{}", path.display(), advice(&error)))
-        };
+        let mut load = |file: &str| read_beside(folder, file);
         let parsed = Profile::parse(&name, &text, &mut load);
-        let (mut profile, notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
-        if let Some((option, _)) = self.overrides.first() {
-            return Err(ReadError::Override(option.clone()));
-        }
+        let (mut profile, mut notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
+        let overrides: Vec<Override> = self
+            .overrides
+            .iter()
+            .map(|(option, value)| Override::parse(option, OverrideValue::Text(value)))
+            .collect::<Result<_, _>>()?;
+        notes.extend(profile.apply_overrides(&overrides)?);
         if let Some(path) = &self.auth_file {
             profile.login = Some(login(&self.text(self.bytes(path)?)?));
         }
@@ -127,6 +136,9 @@ impl ProfileLoader for ProfileFile {
         Box::pin(async move {
             match file.read() {
                 Ok(Read { profile, notes }) => {
+                    if let (Some(log), Some(level)) = (&file.log, profile.verbosity) {
+                        log.set_level(u32::from(level));
+                    }
                     for note in &notes {
                         info!(%note, "profile");
                     }
@@ -140,6 +152,21 @@ impl ProfileLoader for ProfileFile {
             }
         })
     }
+}
+
+/// Reads a file that the profile names: beside the profile, or where we were started.
+fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
+    let beside = folder.join(file);
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    read_limited(&beside)
+        .or_else(|error| {
+            if missing(&error) {
+                read_limited(Path::new(file)).map_err(|_| error)
+            } else {
+                Err(error)
+            }
+        })
+        .map_err(|error| format!("{}: {error}{}", beside.display(), advice(&error)))
 }
 
 /// Reads a file as far as a profile or a file of it may be long.

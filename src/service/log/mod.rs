@@ -29,10 +29,7 @@ impl LogControl {
 }
 
 /// Makes the subscriber. To be called once, before anything is logged; a second call changes nothing.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "who never changes the level has no use for the control"
-)]
+#[must_use]
 pub fn init(level: u32, extra: Option<ExtraLayer>) -> LogControl {
     let (filter, handle) = reload::Layer::new(targets(level));
     let output = match journal() {
