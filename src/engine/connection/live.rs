@@ -16,7 +16,6 @@ use crate::engine::data::plane;
 use crate::engine::data::stats::{DropReason, Stats};
 use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Event, Input, Stage};
-use crate::engine::wire::head::PacketHead;
 
 /// The machines of one attempt.
 #[derive(Debug)]
@@ -27,6 +26,8 @@ pub(super) struct Live {
     pub(super) conversation: Conversation,
     /// Drops of control packets.
     drops: Stats,
+    /// There may be control packets to send before any deadline. Draining after a batch of data costs nothing so.
+    control_is_due: bool,
 }
 
 /// How far it has come.
@@ -49,23 +50,16 @@ impl Live {
             phase: Phase::KeyExchange,
             conversation: Conversation::default(),
             drops: Stats::default(),
+            control_is_due: true,
             config,
         })
     }
 
-    pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
-        let is_data = packet
-            .first()
-            .and_then(|byte| PacketHead::decode(*byte).ok())
-            .is_some_and(|head| head.opcode.is_data());
-        match (&mut self.phase, is_data) {
-            (Phase::Up(tunnel), true) => tunnel.open(now, packet),
-            (Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..), true) => {
+    pub(super) fn open_data(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        match &mut self.phase {
+            Phase::Up(tunnel) => tunnel.open(now, packet),
+            Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..) => {
                 self.drops.drop(DropReason::KeyState);
-                None
-            }
-            (_, false) => {
-                self.open_control(now, packet);
                 None
             }
         }
@@ -78,7 +72,15 @@ impl Live {
         }
     }
 
-    fn open_control(&mut self, now: Instant, packet: &[u8]) {
+    /// Takes a control packet. What it changes is in force for the very next packet; what is to be sent because of it
+    /// waits for [`Live::process`], so that acknowledgements share packets.
+    pub(super) fn open_control(
+        &mut self,
+        now: Instant,
+        packet: &[u8],
+        out: &mut Outputs,
+    ) -> Result<(), Ended> {
+        self.control_is_due = true;
         match self.keyring.receive(now, packet) {
             Ok(()) => {
                 if let Phase::Up(tunnel) = &mut self.phase {
@@ -90,6 +92,7 @@ impl Live {
                 self.drops.drop(drop_reason(rejected));
             }
         }
+        self.take_notices(now, out)
     }
 
     pub(super) fn seal_room(&self) -> (usize, usize) {
@@ -125,6 +128,7 @@ impl Live {
         input: Input,
         out: &mut Outputs,
     ) -> Result<(), Ended> {
+        self.control_is_due = true;
         match input {
             Input::Answer(text) => self.answer(&text),
             Input::AppControl { protocol, payload } => self.send_app_control(&protocol, &payload),
@@ -144,20 +148,28 @@ impl Live {
 
     /// Does all that has come up, until there is nothing left but to wait.
     pub(super) fn process(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
+        self.take_notices(now, out)?;
+        if self.control_is_due || self.keyring.deadline().is_some_and(|(at, _)| at <= now) {
+            self.control_is_due = false;
+            self.flush(now, out);
+            self.check_farewell(now)?;
+        }
+        Ok(())
+    }
+
+    fn take_notices(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
         loop {
             while let Some(notice) = self.keyring.poll() {
                 self.on_notice(now, notice, out)?;
             }
             let Phase::Up(tunnel) = &mut self.phase else {
-                break;
+                return Ok(());
             };
             let Some(notice) = tunnel.data.poll(now) else {
-                break;
+                return Ok(());
             };
             self.on_data_notice(now, notice, out)?;
         }
-        self.flush(now, out);
-        self.check_farewell(now)
     }
 
     /// Hands over the control packets that are due.

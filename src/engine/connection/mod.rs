@@ -15,6 +15,7 @@ use self::outputs::Outputs;
 use super::config::ConnectionConfig;
 use super::data::stats::Stats;
 use super::event::{Ended, Event, Input, Output, Stage};
+use super::wire::head::PacketHead;
 
 /// One attempt at one remote. Owns no socket, reads no clock, spawns nothing.
 ///
@@ -68,7 +69,12 @@ impl Connection {
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         self.now = now;
         match &mut self.state {
-            State::Live(live) => live.open(now, packet),
+            State::Live(live) if is_data(packet) => live.open_data(now, packet),
+            State::Live(live) => {
+                let result = live.open_control(now, packet, &mut self.outputs);
+                self.conclude(result);
+                None
+            }
             State::Over(_) => None,
         }
     }
@@ -141,4 +147,11 @@ impl Connection {
         self.outputs.event(Event::Ended(ended));
         self.state = State::Over(Box::new(live.stats()));
     }
+}
+
+fn is_data(packet: &[u8]) -> bool {
+    packet
+        .first()
+        .and_then(|byte| PacketHead::decode(*byte).ok())
+        .is_some_and(|head| head.opcode.is_data())
 }

@@ -77,7 +77,9 @@ impl Keyring {
         let negotiator = Negotiator::new(config)?;
         let windows = Windows::new(&config.timing);
         let mut timers = Timers::default();
-        set(&mut timers, SERVER_POLL, now, config.timing.server_poll);
+        if !config.timing.server_poll.is_zero() {
+            set(&mut timers, SERVER_POLL, now, config.timing.server_poll);
+        }
         set(&mut timers, HAND_WINDOW, now, windows.hand);
         Ok(Self {
             channel: negotiator.open_channel(config, now)?,
