@@ -224,7 +224,7 @@ impl Live {
     fn on_notice(&mut self, now: Instant, notice: Notice, out: &mut Outputs) -> Result<(), Ended> {
         match notice {
             Notice::BadCommand => self.drops.drop(DropReason::Control),
-            Notice::Command(command) => return self.on_command(now, &command, out),
+            Notice::Command(command) => return self.on_command(now, command.expose(), out),
             Notice::Drop(key_id) => {
                 if let Some(tunnel) = self.tunnel() {
                     tunnel.data.drop_key(key_id.get());

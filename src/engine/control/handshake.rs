@@ -5,10 +5,10 @@ use std::time::Instant;
 use rustls::crypto::SecureRandom;
 
 use super::key_method::{self, ClientSource, ServerMessage, Texts};
-use super::message::Inbox;
+use super::message::{self, BadCommand, Inbox};
 use super::tls::{Tls, TlsFactory};
 use crate::engine::error::ConnectionError;
-use crate::engine::secret::{Secret, SecretBytes};
+use crate::engine::secret::{Secret, SecretBytes, SecretText};
 use crate::engine::wire::head::KeyId;
 
 /// One negotiation, from the reset to a key, and the TLS session it leaves behind for messages.
@@ -146,7 +146,7 @@ impl Handshake {
     }
 
     /// The next control message. A bad one is `Err`, and alone.
-    pub fn next_command(&mut self) -> Option<Result<String, super::message::BadCommand>> {
+    pub fn next_command(&mut self) -> Option<Result<SecretText, BadCommand>> {
         match &mut self.state {
             State::Exchanged(exchanged) => exchanged.messages.inbox.next(),
             State::Established(messages) => messages.inbox.next(),
@@ -162,7 +162,7 @@ impl Handshake {
     /// [`ConnectionError::Tls`] if TLS takes no more.
     pub fn send(&mut self, command: &str) -> Result<(), ConnectionError> {
         if let Some(tls) = self.tls_mut() {
-            tls.send(super::message::encode(command).expose())?;
+            tls.send(message::encode(command).expose())?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::wrap::WrapError;
 use crate::engine::config::{ConnectionConfig, Transport};
 use crate::engine::crypto::static_key::StaticKey;
 use crate::engine::error::ConnectionError;
+use crate::engine::secret::SecretText;
 use crate::engine::timers::Timers;
 use crate::engine::wire::head::KeyId;
 
@@ -50,7 +51,7 @@ pub enum Notice {
     /// A control message that cannot be one was dropped.
     BadCommand,
     /// The server said something.
-    Command(String),
+    Command(SecretText),
     /// A key is gone.
     Drop(KeyId),
     /// Both halves of the first key exchange are there: ask for the options, then [`Keyring::settle`].

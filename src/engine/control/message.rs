@@ -180,7 +180,7 @@ impl Inbox {
         self.pending.extend_from_slice(plaintext);
     }
 
-    fn refuse_endless(&mut self) -> Option<Result<String, BadCommand>> {
+    fn refuse_endless(&mut self) -> Option<Result<SecretText, BadCommand>> {
         if self.pending.len() <= LONGEST_COMMAND {
             return None;
         }
@@ -191,7 +191,7 @@ impl Inbox {
 }
 
 impl Iterator for Inbox {
-    type Item = Result<String, BadCommand>;
+    type Item = Result<SecretText, BadCommand>;
 
     /// The next whole command; empty ones are passed over. `None`: nothing whole is there. A bad command is gone, and
     /// the next call goes on behind it.
@@ -203,7 +203,7 @@ impl Iterator for Inbox {
             let command = SecretBytes::new(self.pending.drain(..=end).collect());
             match tidy(command.expose()) {
                 Ok("") => {}
-                Ok(text) => return Some(Ok(text.to_owned())),
+                Ok(text) => return Some(Ok(SecretText::from(text))),
                 Err(bad) => return Some(Err(bad)),
             }
         }
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn drain(inbox: &mut Inbox) -> Vec<Result<String, BadCommand>> {
+    fn drain(inbox: &mut Inbox) -> Vec<Result<SecretText, BadCommand>> {
         inbox.collect()
     }
 
@@ -260,9 +260,9 @@ mod tests {
         assert_eq!(
             drain(&mut inbox),
             [
-                Ok("valid control message".to_owned()),
+                Ok("valid control message".into()),
                 Err(BadCommand),
-                Ok("valid one again".to_owned())
+                Ok("valid one again".into())
             ]
         );
     }
@@ -273,9 +273,9 @@ mod tests {
         inbox.push(b"PUSH_RE");
         assert_eq!(inbox.next(), None);
         inbox.push(b"PLY,ping 1\0EX");
-        assert_eq!(drain(&mut inbox), [Ok("PUSH_REPLY,ping 1".to_owned())]);
+        assert_eq!(drain(&mut inbox), [Ok("PUSH_REPLY,ping 1".into())]);
         inbox.push(b"IT\0");
-        assert_eq!(drain(&mut inbox), [Ok("EXIT".to_owned())]);
+        assert_eq!(drain(&mut inbox), [Ok("EXIT".into())]);
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             assert!(inbox.pending.len() <= LONGEST_COMMAND + 1024);
         }
         inbox.push(b"tail\0EXIT\0");
-        assert_eq!(drain(&mut inbox), [Ok("EXIT".to_owned())]);
+        assert_eq!(drain(&mut inbox), [Ok("EXIT".into())]);
     }
 
     #[test]

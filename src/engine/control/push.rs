@@ -27,7 +27,7 @@ impl PushWait {
             asked: 0,
             next_request: now,
             began: now,
-            deadline: now + hand_window,
+            deadline: now + hand_window.min(LONGEST_WAIT),
             login_pending: false,
         }
     }
@@ -64,7 +64,7 @@ impl PushWait {
         }
         self.login_pending = true;
         self.next_request = now + PENDING_PAUSE;
-        let granted = timeout.min(longest);
+        let granted = timeout.min(longest).min(LONGEST_WAIT);
         self.deadline = self.deadline.max(self.began + granted);
         Some(granted)
     }
@@ -158,6 +158,8 @@ impl Drop for Items {
     }
 }
 
+/// No wait is longer, whatever the profile says.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Between requests while a login is pending.
 const PENDING_PAUSE: Duration = Duration::from_secs(8);
 

@@ -266,7 +266,12 @@ impl Server {
         let Some(session) = self.sessions.get_mut(&key_id) else {
             return;
         };
-        let said: Vec<String> = session.inbox.by_ref().flatten().collect();
+        let said: Vec<String> = session
+            .inbox
+            .by_ref()
+            .flatten()
+            .map(|text| text.expose().to_owned())
+            .collect();
         for message in said {
             if message == "PUSH_REQUEST" {
                 self.push();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use openvpn3_backend::engine::config::Transport;
 use openvpn3_backend::engine::error::ConnectionError;
+use openvpn3_backend::engine::event::Input;
 
 use crate::sim::clock::Chance;
 use crate::sim::link::{Quality, Way};
@@ -172,4 +173,61 @@ fn messages_without_end_are_cut_off() {
     world.server.say("EXIT");
     world.run(Duration::from_secs(1));
     assert_eq!(world.error(), Some(&ConnectionError::PeerExited));
+}
+
+#[test]
+fn numbers_out_of_all_proportion_do_no_harm() {
+    const NUMBERS: &[&str] = &[
+        "0",
+        "1",
+        "-1",
+        "4294967295",
+        "4294967296",
+        "18446744073709551615",
+        "1e9",
+        "",
+    ];
+    const OPTIONS: &[&str] = &[
+        "ping",
+        "ping-restart",
+        "ping-exit",
+        "keepalive 1",
+        "inactive",
+        "inactive 9",
+        "session-timeout",
+        "reneg-sec",
+        "reneg-bytes",
+        "reneg-pkts",
+        "hand-window",
+        "tran-window",
+        "become-primary",
+        "tls-timeout",
+        "explicit-exit-notify",
+        "tun-mtu",
+        "mssfix",
+        "peer-id",
+        "route-metric",
+        "sndbuf",
+        "custom-control",
+    ];
+    for option in OPTIONS {
+        for number in NUMBERS {
+            let push = format!(
+                "PUSH_REPLY,cipher AES-256-GCM,protocol-flags cc-exit tls-ekm dyn-tls-crypt,{option} {number}"
+            );
+            let mut world = World::perfect(Script {
+                on_push_request: vec![push],
+                ..Script::default()
+            });
+            world.run(Duration::from_secs(3));
+            world.server.say(&format!("PUSH_UPDATE,?{option} {number}"));
+            world.server.say(&format!("AUTH_PENDING,timeout {number}"));
+            world.run(Duration::from_secs(3));
+            world.tell(Input::Renegotiate);
+            world.run(Duration::from_secs(100));
+            world.tell(Input::Stop);
+            world.run(Duration::from_secs(10));
+            assert!(world.ended().is_some(), "{option} {number}");
+        }
+    }
 }
