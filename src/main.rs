@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use openvpn3_backend::service::cli::{self, Cli, Command};
+use openvpn3_backend::service::{backend, starter};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => cli::check(args),
         Command::Connect(args) => cli::connect(args),
+        Command::Session(args) => backend::main(&args),
+        Command::Starter(args) => starter::main(&args),
     }
 }

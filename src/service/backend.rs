@@ -1,1 +1,246 @@
 //! The backend process: the session manager's front of the loop.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+use zbus::Connection;
+
+use super::cli::surroundings;
+use super::dbus::backend::{Announcer, ServedUntil, SessionObject};
+use super::dbus::call::{Ask, Call, Told};
+use super::dbus::log_signal::{LogGroup, LogSource};
+use super::dbus::names;
+use super::dbus::peers::claim_name;
+use super::effects::{Effects, Work};
+use super::log;
+use super::log::LogControl;
+use super::log::bus_layer::{BusLog, bus_layer};
+use super::managed::ManagedProfiles;
+use super::netcfg::{LocalOptions, Network};
+use super::run::{Front, Loop};
+use super::signals::Signals;
+use super::systemd::exit;
+use super::systemd::unit::{Handover, Instance, RUNTIME_DIRECTORY};
+use super::systemd::watchdog::Watchdog;
+use super::tunnel::clock::Clock;
+use crate::engine::secret::SecretText;
+use crate::engine::session::effect::Summary;
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::machine::Session;
+use crate::engine::session::status::Status;
+use crate::engine::session::user_input::{Attention, Question};
+use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+
+/// Arguments of `session`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SessionArgs {
+    /// The instance of the unit openvpn3-backend@.service.
+    pub instance: String,
+    /// 0 says least, 6 all; otherwise what the starter or the profile says, or 3.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=6))]
+    pub log_level: Option<u32>,
+}
+
+/// Runs the session of one unit.
+#[must_use]
+pub fn main(args: &SessionArgs) -> ExitCode {
+    let handover = Instance::from_argument(&args.instance)
+        .ok_or_else(|| io::Error::other("this cannot be the name of an instance"))
+        .and_then(|instance| instance.take(Path::new(RUNTIME_DIRECTORY)));
+    let level = match &handover {
+        Ok(Some(handover)) => handover.log_level.or(args.log_level),
+        Ok(None) | Err(_) => args.log_level,
+    };
+    let (layer, records) = bus_layer(level.unwrap_or(DEFAULT_LEVEL));
+    let journal = log::init(level.unwrap_or(DEFAULT_LEVEL), Some(layer));
+    let handover = match handover {
+        Ok(Some(handover)) => handover,
+        Ok(None) => {
+            error!(
+                instance = args.instance,
+                "no session was left for this instance"
+            );
+            return exit::exit_code(EndClass::ProfileUnusable);
+        }
+        Err(error) => {
+            error!(instance = args.instance, %error, "the session cannot be taken");
+            return exit::exit_code(EndClass::Internal);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            let connection = Connection::system().await.map_err(io::Error::other)?;
+            managed(&connection, handover, journal, records).await
+        })
+    });
+    match outcome {
+        Ok(class) => exit::exit_code(class),
+        Err(error) => {
+            error!(%error, "the session cannot begin");
+            exit::exit_code(EndClass::Internal)
+        }
+    }
+}
+
+/// A session that a session manager drives, on one connection to the bus.
+async fn managed(
+    connection: &Connection,
+    handover: Handover,
+    journal: LogControl,
+    records: BusLog,
+) -> io::Result<EndClass> {
+    let signals = Signals::listen()?;
+    let clock = Clock::start();
+    let profiles = ManagedProfiles {
+        connection: connection.clone(),
+        journal,
+        bus_log: records.control(),
+    };
+    let network = Network::local(LocalOptions::default());
+    let effects = Effects::new(network, Box::new(profiles))?;
+    let policy = Policy {
+        registration: Registration::Awaited {
+            token: handover.session_token.clone(),
+            give_up_at: clock.now() + REGISTRATION,
+        },
+        ready: ReadyWhen::Started,
+        autonomy: Autonomy::Commanded,
+    };
+    let session = Session::new(policy, surroundings());
+    let (callers, calls) = mpsc::channel(CALLS);
+    let (object, announcer) = register(
+        connection,
+        callers.clone(),
+        records,
+        &handover.session_token,
+    )
+    .await
+    .map_err(io::Error::other)?;
+    let running = Loop::new(session, effects, OnTheBus { announcer }, calls, clock).run(signals);
+    let together = side_by_side(running, object.serve(), callers.clone());
+    let class = tokio::select! {
+        class = together => class,
+        () = watched(connection, callers) => EndClass::Internal,
+    };
+    info!(?class, "the session is over");
+    Ok(class)
+}
+
+/// Exports the object, claims the name, and tells the session manager: in this order, because it calls back at once.
+async fn register(
+    connection: &Connection,
+    callers: mpsc::Sender<Call>,
+    records: BusLog,
+    session_token: &str,
+) -> zbus::Result<(SessionObject, Announcer)> {
+    let source = LogSource {
+        path: names::SESSION_PATH,
+        group: LogGroup::Client,
+        session_token: Some(session_token.to_owned()),
+    };
+    let (mut object, announcer) =
+        SessionObject::export(connection, callers, records, source).await?;
+    let process_id = std::process::id();
+    let name = names::backend_name(process_id);
+    claim_name(connection, &name).await?;
+    object.attach_log().await;
+    let process_id = i32::try_from(process_id)
+        .map_err(|_| zbus::Error::Failure("a process id beyond all bounds".to_owned()))?;
+    object
+        .request_registration(&name, session_token, process_id)
+        .await?;
+    Ok((object, announcer))
+}
+
+/// Loop and object, until both have ended: the loop first, or it is told to when the bus is gone.
+async fn side_by_side(
+    running: impl Future<Output = EndClass>,
+    serving: impl Future<Output = ServedUntil>,
+    callers: mpsc::Sender<Call>,
+) -> EndClass {
+    let mut running = pin!(running);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        class = &mut running => {
+            serving.await;
+            return class;
+        }
+        _gone = &mut serving => error!("the bus is gone"),
+    }
+    // Nobody waits for the answer; a loop that takes no call is about to end.
+    let (answer, _nobody) = oneshot::channel();
+    let ask = Ask::ForceShutdown;
+    drop(callers.send(Call { ask, answer }).await);
+    drop(callers);
+    running.await
+}
+
+/// Feeds the watchdog while bus, session loop and tunnel thread turn. Never ends.
+async fn watched(connection: &Connection, callers: mpsc::Sender<Call>) {
+    let Some(watchdog) = Watchdog::from_environment() else {
+        return std::future::pending().await;
+    };
+    let probe = || {
+        let callers = callers.clone();
+        async move { bus_turns(connection).await && loop_turns(&callers).await }
+    };
+    watchdog.feed_while(probe).await;
+}
+
+async fn bus_turns(connection: &Connection) -> bool {
+    let pong = connection.call_method(
+        Some(names::BUS),
+        names::BUS_PATH,
+        Some(names::PEER),
+        "Ping",
+        &(),
+    );
+    pong.await.is_ok()
+}
+
+/// The loop hands this on to the tunnel thread.
+async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
+    let (answer, told) = oneshot::channel();
+    let ask = Ask::Pulse;
+    if callers.send(Call { ask, answer }).await.is_err() {
+        // It has ended: the process is about to, and must not be killed before.
+        return true;
+    }
+    matches!(told.await, Ok(Ok(Told::Done)) | Err(_))
+}
+
+/// The front that speaks to the session manager.
+struct OnTheBus {
+    announcer: Announcer,
+}
+
+impl Front for OnTheBus {
+    fn announced(&mut self, status: &Status) {
+        self.announcer.status(status);
+    }
+
+    fn attention(&mut self, attention: Attention) {
+        self.announcer.attention(attention);
+    }
+
+    fn connected(&mut self, _summary: &Summary) {}
+
+    /// The answer comes by a call.
+    fn ask(&mut self, _question: &Question) -> Option<Work<io::Result<SecretText>>> {
+        None
+    }
+}
+
+/// How long the session manager may take to take us on.
+const REGISTRATION: Duration = Duration::from_secs(60);
+const CALLS: usize = 32;
+const DEFAULT_LEVEL: u32 = 3;

@@ -11,6 +11,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
+use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::effects::{Effects, Work};
 use super::log;
@@ -18,6 +19,7 @@ use super::netcfg::{LocalOptions, Network};
 use super::profile::{ProfileFile, Read, ReadError};
 use super::run::{Front, Loop};
 use super::signals::Signals;
+use super::starter::StarterOptions;
 use super::systemd::exit;
 use super::terminal;
 use super::tunnel::clock::Clock;
@@ -54,6 +56,10 @@ pub enum Command {
     /// SIGUSR2 logs the counters.
     #[command(after_help = after_help())]
     Connect(ConnectArgs),
+    /// Run the session of one unit; for openvpn3-backend@.service.
+    Session(SessionArgs),
+    /// Start sessions for the session manager; for openvpn3-backend-starter.service.
+    Starter(StarterOptions),
 }
 
 /// Arguments of `check`.

@@ -73,6 +73,7 @@ enum Finished {
     Abandoned,
     Changes(io::Result<Changes>),
     Network(Network, NetworkEnd),
+    Nothing,
     Report(Report),
     Resolved(Lookup, io::Result<Answer>),
 }
@@ -212,6 +213,16 @@ impl Effects {
         self.step();
     }
 
+    /// Does something once the tunnel thread has given an answer; if it gives none, never.
+    pub fn answer_when(&mut self, felt: oneshot::Receiver<()>, then: impl FnOnce() + 'static) {
+        self.begin(async move {
+            if felt.await.is_ok() {
+                then();
+            }
+            Finished::Nothing
+        });
+    }
+
     /// The next report. Cancel-safe: what has come to its end is not lost.
     pub async fn next(&mut self) -> Report {
         loop {
@@ -286,6 +297,7 @@ impl Effects {
                 self.network_ended(end);
                 self.step();
             }
+            Finished::Nothing => {}
             Finished::Report(report) => self.ready.push_back(report),
             Finished::Resolved(lookup, answer) => self.resolved(lookup, answer),
         }

@@ -7,6 +7,7 @@ pub mod dbus;
 pub mod effects;
 pub mod kill_switch;
 pub mod log;
+pub mod managed;
 pub mod netcfg;
 pub mod profile;
 pub mod resolve;

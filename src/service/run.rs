@@ -274,6 +274,10 @@ impl<F: Front> Loop<F> {
 
     fn call(&mut self, now: Instant, call: Call) {
         let Call { ask, answer } = call;
+        if matches!(ask, Ask::Pulse) {
+            self.pulse(answer);
+            return;
+        }
         let told = self.told(now, ask);
         let told = match told {
             Ok(Answered::Later(ticket)) => {
@@ -290,6 +294,14 @@ impl<F: Front> Loop<F> {
         drop(answer.send(told));
     }
 
+    /// Answered by the tunnel thread.
+    fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
+        let (beat, felt) = oneshot::channel();
+        self.effects.order(Order::Ping(beat));
+        self.effects
+            .answer_when(felt, move || drop(answer.send(Ok(Told::Done))));
+    }
+
     fn told(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
         let questions = self.session.questions();
         let told = match ask {
@@ -300,7 +312,7 @@ impl<F: Front> Loop<F> {
                 slot_id,
             } => Told::Question(questions.fetch(kind, group, slot_id)?.clone()),
             Ask::InputGroups => Told::Groups(questions.type_groups()),
-            Ask::Ping => Told::Done,
+            Ask::Ping | Ask::Pulse => Told::Done,
             Ask::Ready => self.session.check_ready().map(|()| Told::Done)?,
             Ask::View => Told::View(Box::new(self.view())),
             Ask::Confirm { .. }
@@ -351,6 +363,7 @@ impl<F: Front> Loop<F> {
             | Ask::InputFetch { .. }
             | Ask::InputGroups
             | Ask::Ping
+            | Ask::Pulse
             | Ask::Ready
             | Ask::View => return Ok(Answered::Now(Told::Done)),
         };
@@ -400,9 +413,8 @@ fn connection_view(summary: &Summary) -> ConnectionView {
         Transport::Tcp => "tcp",
         Transport::Udp => "udp",
     };
-    let family = if summary.server.is_ipv4() { "v4" } else { "v6" };
     ConnectionView {
-        protocol: format!("{protocol}{family}"),
+        protocol: protocol.to_owned(),
         host: summary.host.clone(),
         address: summary.server.ip().to_string(),
         port: u32::from(summary.server.port()),

@@ -73,7 +73,6 @@ pub struct SessionObject {
     source: LogSource,
     attached: Option<Attached>,
     session_path: Option<String>,
-    unregistered_until: Option<Instant>,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Finished>>>>,
 }
 
@@ -113,7 +112,6 @@ impl SessionObject {
             source,
             attached: None,
             session_path: None,
-            unregistered_until: None,
             pending: FuturesUnordered::new(),
         };
         let announcer = Announcer {
@@ -130,25 +128,22 @@ impl SessionObject {
         }
     }
 
-    /// Tells the session manager that we are there. If it does not take us on within `patience`, the session loop is
-    /// told to end.
+    /// Tells the session manager that we are there. How long it may take to take us on is the session loop's business.
     ///
     /// # Errors
     ///
     /// If there is no session manager, or the signal cannot be sent.
     pub async fn request_registration(
-        &mut self,
+        &self,
         name: &str,
         token: &str,
         process_id: i32,
-        patience: Duration,
     ) -> zbus::Result<()> {
         let manager = self
             .peers
             .owner(names::SESSIONS)
             .ok_or_else(|| zbus::Error::Failure("the session manager is not running".to_owned()))?;
         let request = signal("RegistrationRequest", manager)?.build(&(name, token, process_id))?;
-        self.unregistered_until = Some(Instant::now() + patience);
         self.connection.send(&request).await
     }
 
@@ -167,7 +162,6 @@ impl SessionObject {
     async fn serve_loop(&mut self) -> ServedUntil {
         loop {
             let busy = self.pending.len() >= PENDING_CALLS;
-            let registration = self.unregistered_until;
             tokio::select! {
                 biased;
                 change = self.watch.next() => match change {
@@ -186,7 +180,6 @@ impl SessionObject {
                 Some(record) = self.records.next() => {
                     self.source.send(&self.connection, &self.peers, &record).await;
                 }
-                () = until(registration) => self.registration_failed(),
             }
         }
     }
@@ -232,12 +225,6 @@ impl SessionObject {
         }
     }
 
-    fn registration_failed(&mut self) {
-        self.unregistered_until = None;
-        warn!("the session manager did not take this session on");
-        self.tell_loop(Ask::ForceShutdown);
-    }
-
     /// Asks the loop for something whose answer nobody waits for.
     fn tell_loop(&self, ask: Ask) {
         let told = ask_loop(self.calls.clone(), ask);
@@ -273,7 +260,6 @@ impl SessionObject {
                 answer,
                 session_path,
             } => {
-                self.unregistered_until = None;
                 self.session_path = session_path;
                 self.send(&answer).await;
             }
@@ -415,13 +401,6 @@ fn log_refusal(error: &BusError) {
 fn signal<'a>(member: &'a str, to: &str) -> zbus::Result<zbus::message::Builder<'a>> {
     Message::signal(names::SESSION_PATH, names::BACKENDS_INTERFACE, member)?
         .destination(to.to_owned())
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
 
 const OBJECT: Object = Object {

@@ -70,6 +70,8 @@ pub enum Ask {
     },
     /// Whether the loop turns.
     Ping,
+    /// Whether the loop and the tunnel thread turn.
+    Pulse,
     /// Whether `Connect` has all that it needs.
     Ready,
     /// Leave the server and come back at once.

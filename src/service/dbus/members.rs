@@ -59,7 +59,7 @@ pub fn ask(member: &str, call: &Message) -> Result<Ask, BusError> {
 /// [`Refusal::Leaving`].
 pub const fn told_at_the_end(ask: &Ask) -> Result<Told, Refusal> {
     match ask {
-        Ask::Disconnect | Ask::ForceShutdown | Ask::Ping => Ok(Told::Done),
+        Ask::Disconnect | Ask::ForceShutdown | Ask::Ping | Ask::Pulse => Ok(Told::Done),
         Ask::Confirm { .. }
         | Ask::Connect
         | Ask::InputCheck { .. }
