@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 use zbus::Connection;
 
+use super::changes::Changes;
 use super::cli::surroundings;
 use super::dbus::backend::{Announcer, ServedUntil, SessionObject};
 use super::dbus::call::{Ask, Call, Told};
@@ -106,7 +107,9 @@ async fn managed(
         bus_log: records.control(),
     };
     let network = Network::local(LocalOptions::default());
-    let effects = Effects::new(network, Box::new(profiles))?;
+    let bus = connection.clone();
+    let changes = Box::pin(async move { Changes::start(Some(bus)) });
+    let effects = Effects::new(network, Box::new(profiles), changes)?;
     let policy = Policy {
         registration: Registration::Awaited {
             token: handover.session_token.clone(),
