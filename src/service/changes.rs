@@ -113,9 +113,10 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self, mut changed: Listener, bus: Option<Connection>) {
         let mut signals = match &bus {
-            Some(bus) => signals(bus).await,
-            None => stream::pending().boxed(),
-        };
+            Some(bus) => tokio::time::timeout(PATIENCE, signals(bus)).await.ok(),
+            None => None,
+        }
+        .unwrap_or_else(|| stream::pending().boxed());
         loop {
             tokio::select! {
                 told = self.to_watch.changed() => {
@@ -341,6 +342,8 @@ fn time_asleep() -> Duration {
 
 /// Reports that may wait; the session takes them at once.
 const REPORTS: usize = 8;
+/// A bus that does not answer for so long is no help.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the kernel must be silent until its messages are one event.
 const QUIET: Duration = Duration::from_millis(200);
 /// A world that never comes to rest is looked at after so many messages.

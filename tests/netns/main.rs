@@ -11,7 +11,9 @@ mod common;
 
 mod changes;
 mod lasting;
+mod manners;
 mod matrix;
+mod names;
 mod network;
 mod scene;
 mod trouble;

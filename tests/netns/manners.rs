@@ -1,0 +1,112 @@
+//! Kinds of servers beside the matrix, and how long connecting takes.
+
+use std::time::{Duration, Instant};
+
+use super::namespace::SERVER_V4;
+use super::scene::{self, INSIDE_V4, Login, Program, Scene, Transport, Wrapping};
+use super::skipped_connecting;
+
+/// Connects to a server that says something else than most; the tunnel must carry IPv4.
+fn connects(replace: (&str, &str), server_says: &str, client_says: &str) {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    let scene = Scene::new();
+    let config =
+        scene::server(Transport::Udp, Wrapping::TlsAuth, Login::Both).replace(replace.0, replace.1);
+    let _server = scene.serve(&(config + server_says));
+    let profile = scene::profile(Transport::Udp, Wrapping::TlsAuth, Login::Both, SERVER_V4);
+    let client = scene.connect(&(profile + client_says));
+    client.wait_connected();
+
+    scene.ping(&client, INSIDE_V4, &[]);
+
+    client.leave();
+    scene.assert_as_before();
+}
+
+#[test]
+fn a_server_with_a_subnet_per_client_is_reached() {
+    connects(("topology subnet", "topology net30"), "", "");
+}
+
+#[test]
+fn a_server_with_point_to_point_addresses_is_reached() {
+    connects(("topology subnet", "topology p2p"), "", "");
+}
+
+#[test]
+fn a_server_with_tls_1_2_alone_is_reached() {
+    connects(("", ""), "tls-version-max 1.2\n", "");
+}
+
+#[test]
+fn a_server_without_negotiable_ciphers_is_reached() {
+    connects(
+        ("", ""),
+        "data-ciphers AES-256-GCM\ncipher AES-256-GCM\nauth SHA512\n",
+        "auth SHA512\n",
+    );
+}
+
+#[test]
+fn a_server_with_a_smaller_mtu_is_reached() {
+    connects(
+        ("", ""),
+        "tun-mtu 1400\npush \"tun-mtu 1400\"\nmssfix 1300\n",
+        "",
+    );
+}
+
+#[test]
+fn a_server_that_frames_for_compression_is_reached() {
+    connects(
+        ("", ""),
+        "compress stub-v2\npush \"compress stub-v2\"\nallow-compression yes\n",
+        "",
+    );
+}
+
+#[test]
+fn connecting_takes_no_longer_than_with_openvpn_2() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    let scene = Scene::new();
+    let _server = scene.serve(&scene::server(
+        Transport::Udp,
+        Wrapping::TlsCrypt,
+        Login::Certificate,
+    ));
+    let profile = scene::profile(
+        Transport::Udp,
+        Wrapping::TlsCrypt,
+        Login::Certificate,
+        SERVER_V4,
+    );
+    let time = |program| {
+        let start = now();
+        let client = scene.connect_by(program, &profile);
+        client.wait_connected();
+        let taken = now() - start;
+        client.leave();
+        taken
+    };
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..8 {
+        best[0] = best[0].min(time(Program::chosen()));
+        best[1] = best[1].min(time(Program::Stock));
+    }
+    let [ours, stock] = best;
+
+    println!("from start to connected: {ours:?}, OpenVPN 2: {stock:?}");
+    assert!(ours <= stock + NOISE, "{ours:?} against {stock:?}");
+}
+
+/// Other tests run beside this one.
+const NOISE: Duration = Duration::from_millis(10);
+
+#[expect(clippy::disallowed_methods, reason = "the test measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
