@@ -78,7 +78,11 @@ fn user_name_and_password_arrive_once_the_server_is_known() {
     assert_eq!(login.username, "user");
     assert_eq!(login.password, SecretText::from("secret"));
     assert!(login.peer_info.contains("IV_PROTO=8094\n"));
-    assert!(login.options.ends_with("key-method 2,tls-client"));
+    assert_eq!(
+        login.options,
+        "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,cipher AES-256-GCM,auth [null-digest],keysize 256,\
+         key-method 2,tls-client"
+    );
 }
 
 #[test]
