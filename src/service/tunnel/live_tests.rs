@@ -14,60 +14,18 @@ use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
 use crate::engine::data::key::{DataKey, Format};
 use crate::engine::data::model::{Model, assert_sound};
-use crate::engine::data::plane::{DataPlane, DataSetup};
+use crate::engine::data::plane::DataSetup;
 use crate::engine::data::segment::tests::cut;
 use crate::engine::data::vnet::VnetHeader;
 use crate::engine::secret::Secret;
 use crate::engine::settings::{CompressionPolicy, Framing, MssFix, Transport as Kind};
 use crate::service::tunnel::attempt::SocketOptions;
 use crate::service::tunnel::clock::Clock;
+use crate::service::tunnel::mirror::Mirror;
 use crate::service::tunnel::sys;
 use crate::service::tunnel::tcp::Tcp;
 use crate::service::tunnel::tun::{Offload, Tun};
 use crate::testing::start;
-
-/// A data plane with a key, and nothing to say.
-#[derive(Debug)]
-struct Plane {
-    plane: DataPlane,
-    failed: Option<String>,
-}
-
-impl Engine for Plane {
-    fn handle_input(&mut self, _now: Instant, input: Input) {
-        if let Input::TransportFailed(why) = input {
-            self.failed = Some(why);
-        }
-    }
-
-    fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
-        self.plane.open(now, packet)
-    }
-
-    fn seal_room(&self) -> (usize, usize) {
-        self.plane.seal_room()
-    }
-
-    fn seal(
-        &mut self,
-        now: Instant,
-        buffer: &mut [u8],
-        payload: Range<usize>,
-    ) -> Option<Range<usize>> {
-        self.plane.seal(now, buffer, payload)
-    }
-
-    fn poll_output(&mut self) -> Output<'_> {
-        Output::Wait {
-            until: None,
-            name: "nothing",
-        }
-    }
-
-    fn stats(&self) -> Stats {
-        *self.plane.stats()
-    }
-}
 
 #[derive(Debug)]
 struct NoRandom;
@@ -81,7 +39,7 @@ impl SecureRandom for NoRandom {
 
 /// One side: its path, its device, and the kernel's end of the device.
 struct Side {
-    live: Live<Plane>,
+    live: Live<Mirror>,
     device: Option<Device>,
     kernel: AsyncFd<UnixDatagram>,
 }
@@ -107,31 +65,22 @@ impl Side {
             tun_mtu: 1500,
             tun_mtu_max: 1500,
         };
-        let mut plane = DataPlane::new(setup, now);
-        plane
-            .install(&DataKey {
-                key_id: 1,
-                cipher: Cipher::Aes256Gcm,
-                format,
-                block: StaticKey(Secret::new(std::array::from_fn(|at| at.to_le_bytes()[0]))),
-                direction,
-                peer_id: Some(9),
-                framing: Framing::None,
-            })
-            .unwrap();
-        plane.switch_to(1);
+        let key = DataKey {
+            key_id: 1,
+            cipher: Cipher::Aes256Gcm,
+            format,
+            block: StaticKey(Secret::new(std::array::from_fn(|at| at.to_le_bytes()[0]))),
+            direction,
+            peer_id: Some(9),
+            framing: Framing::None,
+        };
+        let mirror = Mirror::new(setup, &key, now).unwrap();
         let (ours, kernel) = UnixDatagram::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         kernel.set_nonblocking(true).unwrap();
         let tun = Tun::for_tests(OwnedFd::from(ours), offload);
         Self {
-            live: Live::new(
-                Plane {
-                    plane,
-                    failed: None,
-                },
-                transport,
-            ),
+            live: Live::new(mirror, transport),
             device: Some(Device::new(tun).unwrap()),
             kernel: sys::watch(kernel).unwrap(),
         }
@@ -231,7 +180,7 @@ async fn through(
 }
 
 /// Carries traffic until dropped.
-async fn carry(live: &mut Live<Plane>, device: &mut Option<Device>) {
+async fn carry(live: &mut Live<Mirror>, device: &mut Option<Device>) {
     let clock = Clock::start();
     let mut events = VecDeque::new();
     loop {

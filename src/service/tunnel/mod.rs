@@ -13,6 +13,7 @@ mod device;
 mod driver;
 mod engine;
 mod live;
+pub mod mirror;
 mod outbound;
 mod sys;
 mod tcp;

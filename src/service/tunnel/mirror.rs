@@ -1,0 +1,117 @@
+//! A tunnel without a control channel: the data plane alone, with a key that both ends were given.
+//!
+//! It is what tests and benchmarks put at the far end, so that no other program is the limit.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+
+use super::attempt::SocketOptions;
+use super::clock::Clock;
+use super::device::Device;
+use super::engine::Engine;
+use super::live::Live;
+use super::transport::Transport;
+use super::tun::Tun;
+use crate::engine::data::key::{DataKey, KeyError};
+use crate::engine::data::plane::{DataPlane, DataSetup};
+use crate::engine::data::stats::Stats;
+use crate::engine::event::{Input, Output};
+
+/// A data plane with one key, and nothing to say.
+#[derive(Debug)]
+pub struct Mirror {
+    plane: DataPlane,
+    /// Why the transport failed, if it did.
+    pub failed: Option<String>,
+}
+
+impl Mirror {
+    /// A data plane that seals and opens with `key` from the start.
+    ///
+    /// # Errors
+    ///
+    /// The key contradicts itself.
+    pub fn new(setup: DataSetup, key: &DataKey, now: Instant) -> Result<Self, KeyError> {
+        let mut plane = DataPlane::new(setup, now);
+        plane.install(key)?;
+        plane.switch_to(key.key_id);
+        Ok(Self {
+            plane,
+            failed: None,
+        })
+    }
+}
+
+impl Engine for Mirror {
+    fn handle_input(&mut self, _now: Instant, input: Input) {
+        if let Input::TransportFailed(why) = input {
+            self.failed = Some(why);
+        }
+    }
+
+    fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        self.plane.open(now, packet)
+    }
+
+    fn seal_room(&self) -> (usize, usize) {
+        self.plane.seal_room()
+    }
+
+    fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        self.plane.seal(now, buffer, payload)
+    }
+
+    fn poll_output(&mut self) -> Output<'_> {
+        Output::Wait {
+            until: None,
+            name: "nothing",
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        *self.plane.stats()
+    }
+}
+
+/// Carries traffic between `tun` and `peer` until the transport or the device fails.
+///
+/// # Errors
+///
+/// What failed.
+pub fn carry(
+    tun: Tun,
+    setup: DataSetup,
+    key: &DataKey,
+    peer: SocketAddr,
+    socket: SocketOptions,
+) -> io::Result<Stats> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let clock = Clock::start();
+    let kind = setup.transport;
+    let mirror = Mirror::new(setup, key, clock.now()).map_err(io::Error::other)?;
+    runtime.block_on(async {
+        let limit = Duration::from_secs(10);
+        let transport = Transport::open(kind, peer, socket, limit).await?;
+        let mut live = Live::new(mirror, transport);
+        let mut device = Some(Device::new(tun)?);
+        let mut events = VecDeque::new();
+        while live.engine().failed.is_none() {
+            let ready = live.ready(device.as_ref()).await;
+            live.work(clock.now(), ready, &mut device, &mut events)?;
+        }
+        Ok(live.stats())
+    })
+}
