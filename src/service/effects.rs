@@ -19,7 +19,7 @@ use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelRepo
 use crate::engine::config::build::SocketWishes;
 use crate::engine::data::stats::Stats;
 use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Event};
+use crate::engine::event::{Ended, Event, Input};
 use crate::engine::netplan::NetPlan;
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Launch, Loaded, ProfileSource, Report};
@@ -63,6 +63,8 @@ pub struct Effects {
 
 /// A step on the network; they are taken one after the other.
 enum NetworkTask {
+    /// The connection follows to another way.
+    Follow,
     Protect(IpAddr),
     Refresh,
     Step(Step),
@@ -82,6 +84,7 @@ enum Finished {
 enum NetworkEnd {
     Applied(Result<(Tun, u32), NetworkFailure>),
     Changed(Result<(), NetError>),
+    Followed,
     Protected(Result<(), NetError>),
     Refreshed(Result<(), NetError>),
     Reverted(Result<(), NetError>),
@@ -201,6 +204,22 @@ impl Effects {
         }
     }
 
+    /// Gives the connection an input. That the way has changed it learns once the network is put right.
+    pub fn input(&mut self, input: Input) {
+        match input {
+            Input::PathChanged => {
+                self.steps.push_back(NetworkTask::Follow);
+                self.step();
+            }
+            Input::Answer(_)
+            | Input::AppControl { .. }
+            | Input::Deadline
+            | Input::Renegotiate
+            | Input::Stop
+            | Input::TransportFailed(_) => self.order(Order::Input(input)),
+        }
+    }
+
     /// Takes a step on the network.
     pub fn network_step(&mut self, step: Step) {
         self.steps.push_back(NetworkTask::Step(step));
@@ -262,6 +281,7 @@ impl Effects {
         };
         self.begin(async move {
             let end = match task {
+                NetworkTask::Follow => NetworkEnd::Followed,
                 NetworkTask::Protect(address) => {
                     NetworkEnd::Protected(network.protect(address).await)
                 }
@@ -337,6 +357,7 @@ impl Effects {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
+            NetworkEnd::Followed => self.order(Order::Input(Input::PathChanged)),
             NetworkEnd::Changed(Ok(())) => self.ready.push_back(Report::NetworkDone(None)),
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.

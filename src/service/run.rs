@@ -168,7 +168,7 @@ impl<F: Front> Loop<F> {
             }
             Effect::Exit(_) => {}
             Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
-            Effect::Input(input) => self.effects.order(Order::Input(input)),
+            Effect::Input(input) => self.effects.input(input),
             Effect::LoadProfile(source) => self.effects.load_profile(source),
             Effect::Network(step) => self.effects.network_step(step),
             Effect::Ready => self.notifier.ready(),

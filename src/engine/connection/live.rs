@@ -142,7 +142,20 @@ impl Live {
                 Ok(())
             }
             Input::Stop => self.leave(now, out),
-            Input::TransportFailed(why) => Err(Ended::Failed(ConnectionError::Transport(why))),
+            Input::TransportFailed(why) => {
+                let why = self.with_stage(why);
+                Err(Ended::Failed(ConnectionError::Transport(why)))
+            }
+        }
+    }
+
+    /// Servers that refuse us without a word just end the stream: where that happened says why.
+    fn with_stage(&self, why: String) -> String {
+        match self.phase {
+            Phase::KeyExchange if self.keyring.server_has_answered() => {
+                format!("{why} (it stopped at: {})", self.keyring.stage())
+            }
+            Phase::AwaitPush(_) | Phase::KeyExchange | Phase::Leaving(..) | Phase::Up(_) => why,
         }
     }
 

@@ -246,8 +246,14 @@ impl Handshake {
         match &self.state {
             State::AwaitResets if self.server_reset_seen => "the server's acknowledgement",
             State::AwaitResets => "the server's reset",
-            State::InTls(in_tls) if in_tls.tls.is_handshaking() => "the TLS handshake",
-            State::InTls(_) => "the server's half of the key exchange",
+            State::InTls(in_tls) if in_tls.tls.is_handshaking() => {
+                "the TLS handshake, where servers fall silent that speak neither TLS 1.2 nor 1.3, \
+                 or share no cipher or signature with us"
+            }
+            State::InTls(_) => {
+                "the server's half of the key exchange, where servers fall silent that refuse our \
+                 certificate"
+            }
             State::Exchanged(_) => "the server's options",
             State::Established(_) => "nothing",
             State::Failed => "the end",

@@ -372,9 +372,21 @@ impl Keyring {
         }
     }
 
+    /// What the negotiation under way waits for, in words.
+    #[must_use]
+    pub fn stage(&self) -> &'static str {
+        self.pending.as_ref().unwrap_or(&self.current).stage()
+    }
+
+    /// Whether the server has answered at all.
+    #[must_use]
+    pub const fn server_has_answered(&self) -> bool {
+        self.current.server_has_answered()
+    }
+
     fn time_out(&mut self, now: Instant) {
         let seconds = self.windows.hand.as_secs();
-        let stage = self.pending.as_ref().unwrap_or(&self.current).stage();
+        let stage = self.stage();
         let error = ConnectionError::HandshakeTimeout { seconds, stage };
         if self.pending.is_some() {
             self.give_up_pending(now, error);

@@ -11,9 +11,9 @@ const MAX_LIST: usize = 127;
 /// A list that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadList {
-    /// Nothing of it can be used.
-    #[error("no cipher of the list is available here")]
-    Empty,
+    /// Nothing of it can be used; what it names.
+    #[error("no cipher of the list is available here: {0}")]
+    Empty(String),
     /// It has more characters than OpenVPN takes.
     #[error("the list has {0} characters, and 127 are allowed")]
     TooLong(usize),
@@ -65,7 +65,7 @@ pub fn parse(list: &str) -> Result<CipherList, BadList> {
         }
     }
     if ciphers.is_empty() {
-        return Err(BadList::Empty);
+        return Err(BadList::Empty(list.to_owned()));
     }
     Ok(CipherList { ciphers, left_out })
 }
@@ -135,7 +135,8 @@ mod tests {
             names("AES-256-GCM:?AES-128-CCM:AES-128-GCM"),
             Ok("AES-256-GCM:AES-128-GCM".into())
         );
-        assert_eq!(names("?kugelfisch:?grasshopper"), Err(BadList::Empty));
+        let list = "?kugelfisch:?grasshopper";
+        assert_eq!(names(list), Err(BadList::Empty(list.to_owned())));
     }
 
     #[test]
@@ -181,7 +182,7 @@ mod tests {
             ]
         );
         assert_eq!(list.left_out, ["BF-CBC"]);
-        assert_eq!(parse("none"), Err(BadList::Empty));
+        assert_eq!(parse("none"), Err(BadList::Empty("none".to_owned())));
     }
 
     #[test]

@@ -118,7 +118,19 @@ impl<E: Engine> Live<E> {
 
     /// Gives an input, then drains the engine.
     pub(super) fn input(&mut self, now: Instant, input: Input, events: &mut VecDeque<Event>) {
-        self.engine.handle_input(now, input);
+        let followed = match &input {
+            Input::PathChanged => self.transport.path_changed(),
+            Input::Answer(_)
+            | Input::AppControl { .. }
+            | Input::Deadline
+            | Input::Renegotiate
+            | Input::Stop
+            | Input::TransportFailed(_) => Ok(()),
+        };
+        match followed {
+            Ok(()) => self.engine.handle_input(now, input),
+            Err(error) => self.transport_failed(now, &error),
+        }
         self.drain(now, events);
     }
 

@@ -1,7 +1,7 @@
 //! UDP or TCP, one face; and how each is opened.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
@@ -121,6 +121,23 @@ impl Transport {
         }
     }
 
+    /// The way to the server is another one: sends from the address that belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// That cannot be done with this transport.
+    pub(super) fn path_changed(&mut self) -> io::Result<()> {
+        match self {
+            // A stream is bound to its address for good.
+            Self::Tcp(_) if self.local().is_ok_and(is_gone) => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "the address that the connection was made from is gone",
+            )),
+            Self::Tcp(_) => Ok(()),
+            Self::Udp(udp) => udp.choose_source(),
+        }
+    }
+
     /// What passed the socket.
     pub(super) const fn stats(&self) -> &Stats {
         match self {
@@ -135,6 +152,12 @@ impl Transport {
             Self::Udp(udp) => udp.socket(),
         }
     }
+}
+
+/// Whether the host has the address no longer.
+fn is_gone(address: SocketAddr) -> bool {
+    let bound = UdpSocket::bind(SocketAddr::new(address.ip(), 0));
+    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
@@ -229,3 +252,35 @@ fn set_buffers(socket: &Socket, send: Option<usize>, receive: Option<usize>) {
 
 /// What a burst at full speed needs until the thread gets the processor again.
 const UDP_BUFFER: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_the_host_does_not_have_is_gone() {
+        assert!(is_gone(([192, 0, 2, 1], 1194).into()));
+        assert!(!is_gone(([127, 0, 0, 1], 1194).into()));
+    }
+
+    #[test]
+    fn a_datagram_socket_reaches_its_peer_after_the_way_has_changed() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        let address = peer.local_addr().expect("it is bound");
+        let _inside = runtime.enter();
+        let udp = open_udp(address, SocketOptions::default()).expect("it can be opened");
+        let mut transport = Transport::Udp(udp);
+
+        transport.path_changed().expect("it follows");
+        transport.send(b"here").expect("it sends");
+
+        let mut got = [0; 8];
+        let (length, from) = peer.recv_from(&mut got).expect("it arrives");
+        assert_eq!(&got[..length], b"here");
+        assert_eq!(from, transport.local().expect("it has an address"));
+    }
+}

@@ -107,6 +107,18 @@ impl Udp {
         true
     }
 
+    /// Has the kernel choose our address by the routes of this moment, as it did when the socket was connected.
+    pub(super) fn choose_source(&self) -> io::Result<()> {
+        if self.peer.is_some() {
+            // Not connected: it chooses for each datagram.
+            return Ok(());
+        }
+        let socket = self.socket.get_ref();
+        let peer = socket.peer_addr()?;
+        rustix::net::connect_unspec(socket)?;
+        socket.connect(&peer)
+    }
+
     /// As if the kernel had refused to cut messages.
     #[cfg(test)]
     pub(super) const fn forbid_cutting(&mut self) {
