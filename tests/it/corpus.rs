@@ -6,6 +6,10 @@ use std::time::Instant;
 
 #[path = "../fuzz/targets/control_packet.rs"]
 mod control_packet;
+#[path = "../fuzz/targets/profile.rs"]
+mod profile;
+#[path = "../fuzz/targets/push.rs"]
+mod push;
 #[path = "../fuzz/targets/tcp_frames.rs"]
 mod tcp_frames;
 
@@ -34,6 +38,16 @@ fn replay(target: &str, run: fn(&[u8], Instant)) {
 #[test]
 fn control_packets_of_the_corpus_break_no_law() {
     replay("control_packet", control_packet::run);
+}
+
+#[test]
+fn profiles_of_the_corpus_break_no_law() {
+    replay("profile", profile::run);
+}
+
+#[test]
+fn pushes_of_the_corpus_break_no_law() {
+    replay("push", push::run);
 }
 
 #[test]

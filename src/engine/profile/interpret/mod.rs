@@ -187,8 +187,10 @@ impl<'a, 'l> Interpreter<'a, 'l> {
         if excused {
             return self.note(directive, "this client does not know it".to_owned());
         }
-        let right = table::closest(&directive.name)
-            .map_or_else(String::new, |name| format!("perhaps {name}"));
+        // Nobody reads hundreds of guesses, and a hostile profile could ask for a hundred thousand.
+        let few = self.errors.len() < 100;
+        let guess = few.then(|| table::closest(&directive.name)).flatten();
+        let right = guess.map_or_else(String::new, |name| format!("perhaps {name}"));
         self.error(directive, 0, "there is no such option", &right);
     }
 

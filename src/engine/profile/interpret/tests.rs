@@ -426,6 +426,22 @@ fn every_row_of_a_block_is_handled() {
     }
 }
 
+#[test]
+fn the_largest_profiles_are_judged_at_once() {
+    for line in [
+        "a\n",
+        "x y\n",
+        "\"a\n",
+        "a'\"\n",
+        "route 10.0.0.0\n",
+        "<ca>\n",
+        "remote a\n",
+    ] {
+        let text = line.repeat(262_144 / line.len());
+        let _ = parse(&text);
+    }
+}
+
 proptest! {
     #[test]
     fn no_profile_panics(text in "([a-z0-9.:/ \n\"'<>#-]|\\PC)*") {

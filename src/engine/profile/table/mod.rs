@@ -78,13 +78,16 @@ pub fn find(name: &str) -> Option<&'static OptionRow> {
 /// The name nearest to one that does not exist, if any is near.
 #[must_use]
 pub fn closest(name: &str) -> Option<&'static str> {
-    let honoured = rows()
-        .into_iter()
-        .filter(|row| !matches!(row.treatment, Treatment::Refuse(_)));
-    honoured
+    const NEAR: usize = 2;
+    TABLES
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|row| !matches!(row.treatment, Treatment::Refuse(_)))
+        .filter(|row| row.name.len().abs_diff(name.len()) <= NEAR && name.len() > NEAR)
         .map(|row| (distance(name, row.name), row.name))
+        .filter(|(far, _)| *far <= NEAR)
         .min()
-        .filter(|(far, _)| *far <= 2 && *far < name.len())
         .map(|(_, name)| name)
 }
 
