@@ -26,6 +26,7 @@ use super::managed::ManagedProfiles;
 use super::netcfg::{LocalOptions, Network};
 use super::run::{Front, Loop};
 use super::signals::Signals;
+use super::standalone;
 use super::systemd::exit;
 use super::systemd::unit::{Handover, Instance, RUNTIME_DIRECTORY};
 use super::systemd::watchdog::Watchdog;
@@ -51,45 +52,52 @@ pub struct SessionArgs {
 /// Runs the session of one unit.
 #[must_use]
 pub fn main(args: &SessionArgs) -> ExitCode {
-    let handover = Instance::from_argument(&args.instance)
-        .ok_or_else(|| io::Error::other("this cannot be the name of an instance"))
-        .and_then(|instance| instance.take(Path::new(RUNTIME_DIRECTORY)));
-    let level = match &handover {
-        Ok(Some(handover)) => handover.log_level.or(args.log_level),
-        Ok(None) | Err(_) => args.log_level,
+    let instance = Instance::from_argument(&args.instance)
+        .ok_or_else(|| io::Error::other("this cannot be the name of an instance"));
+    let taken = instance.and_then(|instance| {
+        let handover = instance.take(Path::new(RUNTIME_DIRECTORY))?;
+        Ok((instance, handover))
+    });
+    let wish = match &taken {
+        Ok((_, Some(handover))) => handover.log_level.or(args.log_level),
+        Ok((_, None)) | Err(_) => args.log_level,
     };
-    let (layer, records) = bus_layer(level.unwrap_or(DEFAULT_LEVEL));
-    let journal = log::init(level.unwrap_or(DEFAULT_LEVEL), Some(layer));
-    let handover = match handover {
-        Ok(Some(handover)) => handover,
-        Ok(None) => {
-            error!(
-                instance = args.instance,
-                "no session was left for this instance"
-            );
-            return exit::exit_code(EndClass::ProfileUnusable);
-        }
-        Err(error) => {
-            error!(instance = args.instance, %error, "the session cannot be taken");
-            return exit::exit_code(EndClass::Internal);
-        }
-    };
+    let level = wish.unwrap_or(DEFAULT_LEVEL);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let outcome = runtime.and_then(|runtime| {
-        runtime.block_on(async {
-            let connection = Connection::system().await.map_err(io::Error::other)?;
-            managed(&connection, handover, journal, records).await
-        })
-    });
+    let outcome = match taken {
+        Ok((_, Some(handover))) => {
+            let (layer, records) = bus_layer(level);
+            let journal = log::init(level, Some(layer));
+            runtime.and_then(|runtime| runtime.block_on(on_the_bus(handover, journal, records)))
+        }
+        Ok((instance, None)) => {
+            let journal = log::init(level, None);
+            let journal = wish.is_none().then_some(journal);
+            runtime.and_then(|runtime| runtime.block_on(standalone::run(&instance, journal)))
+        }
+        Err(error) => {
+            drop(log::init(level, None));
+            Err(error)
+        }
+    };
     match outcome {
         Ok(class) => exit::exit_code(class),
         Err(error) => {
-            error!(%error, "the session cannot begin");
+            error!(instance = args.instance, %error, "the session cannot begin");
             exit::exit_code(EndClass::Internal)
         }
     }
+}
+
+async fn on_the_bus(
+    handover: Handover,
+    journal: LogControl,
+    records: BusLog,
+) -> io::Result<EndClass> {
+    let connection = Connection::system().await.map_err(io::Error::other)?;
+    managed(&connection, handover, journal, records).await
 }
 
 /// A session that a session manager drives, on one connection to the bus.
@@ -211,7 +219,7 @@ async fn bus_turns(connection: &Connection) -> bool {
 }
 
 /// The loop hands this on to the tunnel thread.
-async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
+pub(super) async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
     let (answer, told) = oneshot::channel();
     let ask = Ask::Pulse;
     if callers.send(Call { ask, answer }).await.is_err() {

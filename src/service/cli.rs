@@ -182,7 +182,7 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
 }
 
 /// The system bus, if there is one: for name resolution, sleep and the like. A session works without.
-async fn system_bus() -> Option<zbus::Connection> {
+pub(super) async fn system_bus() -> Option<zbus::Connection> {
     let connection = tokio::time::timeout(BUS_TIME, zbus::Connection::system()).await;
     match connection {
         Ok(Ok(connection)) => Some(connection),

@@ -13,6 +13,7 @@ pub mod profile;
 pub mod resolve;
 pub mod run;
 pub mod signals;
+pub mod standalone;
 pub mod starter;
 pub mod systemd;
 pub mod terminal;

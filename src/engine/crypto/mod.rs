@@ -10,3 +10,4 @@ pub mod epoch;
 pub mod hmac;
 pub mod replay;
 pub mod static_key;
+pub mod totp;

@@ -22,6 +22,10 @@ pub const PASSWORD: &str = "openvpn3.password";
 pub const PASSPHRASE: &str = "openvpn3.passphrase";
 /// The seed of one-time passwords, in base 32.
 pub const OTP_SEED: &str = "openvpn3.otp-seed";
+/// The user name for the HTTP proxy.
+pub const PROXY_USERNAME: &str = "openvpn3.proxy-username";
+/// The password for the HTTP proxy.
+pub const PROXY_PASSWORD: &str = "openvpn3.proxy-password";
 /// A token in place of the password.
 pub const AUTH_TOKEN: &str = "openvpn3.auth-token";
 /// The client's private key, in PEM.

@@ -1,0 +1,146 @@
+//! A session without a session manager: systemd starts, watches and stops it.
+
+pub mod answers;
+pub mod ask_password;
+pub mod find;
+pub mod profile;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::time_provider::TimeProvider;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use self::answers::Answers;
+use self::ask_password::{AgentQuestion, DIRECTORY};
+use self::profile::InstanceProfile;
+use super::backend::loop_turns;
+use super::changes::Changes;
+use super::cli::{surroundings, system_bus};
+use super::effects::{Effects, Work};
+use super::log::LogControl;
+use super::netcfg::{LocalOptions, Network};
+use super::profile::ProfileFile;
+use super::run::{Front, Loop};
+use super::signals::Signals;
+use super::systemd::credentials::Credentials;
+use super::systemd::unit::Instance;
+use super::systemd::watchdog::Watchdog;
+use super::tunnel::clock::Clock;
+use crate::engine::secret::SecretText;
+use crate::engine::session::effect::Summary;
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::machine::Session;
+use crate::engine::session::status::Status;
+use crate::engine::session::user_input::{Attention, InputGroup, Question};
+use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+
+/// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
+///
+/// # Errors
+///
+/// The system has no signals, threads or descriptors for us.
+pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<EndClass> {
+    let path = match find::profile(Path::new("/"), instance.name()) {
+        Ok(path) => path,
+        Err(places) => {
+            let places: Vec<_> = places
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            error!(
+                instance = instance.name(),
+                "there is no profile for this instance: write one of {}",
+                places.join(", ")
+            );
+            return Ok(EndClass::ProfileUnusable);
+        }
+    };
+    info!(profile = %path.display(), "the session of this profile begins");
+    let signals = Signals::listen()?;
+    let credentials = Credentials::from_environment();
+    let file = ProfileFile::new(path, Vec::new()).with_log(log);
+    let profiles = InstanceProfile::new(file, credentials.clone());
+    let network = Network::local(LocalOptions::default());
+    let changes = Box::pin(async { Changes::start(system_bus().await) });
+    let effects = Effects::new(network, Box::new(profiles), changes)?;
+    let policy = Policy {
+        registration: Registration::None,
+        ready: ReadyWhen::Connected,
+        autonomy: Autonomy::ByItself,
+    };
+    let session = Session::new(policy, surroundings());
+    let front = Agents {
+        instance: instance.name().to_owned(),
+        answers: Answers::new(credentials),
+        wall_clock: surroundings().wall_clock,
+        asked: 0,
+    };
+    let (callers, calls) = mpsc::channel(1);
+    let running = Loop::new(session, effects, front, calls, Clock::start()).run(signals);
+    tokio::select! {
+        class = running => Ok(class),
+        () = watched(callers) => Ok(EndClass::Internal),
+    }
+}
+
+/// Feeds the watchdog while session loop and tunnel thread turn. Never ends.
+async fn watched(callers: mpsc::Sender<super::dbus::call::Call>) {
+    match Watchdog::from_environment() {
+        Some(watchdog) => watchdog.feed_while(|| loop_turns(&callers)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The front without a person: credentials answer, and what they cannot, systemd's password agents ask.
+struct Agents {
+    instance: String,
+    answers: Answers,
+    wall_clock: Arc<dyn TimeProvider>,
+    asked: u32,
+}
+
+impl Front for Agents {
+    fn announced(&mut self, _status: &Status) {}
+
+    fn attention(&mut self, attention: Attention) {
+        if attention.group == InputGroup::OpenUrl {
+            warn!(url = attention.message, "to log in, open this page");
+        }
+    }
+
+    fn connected(&mut self, _summary: &Summary) {}
+
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>> {
+        match self.answers.take(question, &*self.wall_clock) {
+            Ok(Some(answer)) => return Some(Box::pin(async { Ok(answer) })),
+            Err(error) => return Some(Box::pin(async { Err(error) })),
+            Ok(None) => {}
+        }
+        self.asked += 1;
+        let id = format!("{}-{}", self.instance, self.asked);
+        let prompt = format!(
+            "{} for the OpenVPN session {}:",
+            question.description, self.instance
+        );
+        match AgentQuestion::show(Path::new(DIRECTORY), &id, &prompt, question.visibility) {
+            Ok(shown) => {
+                info!(
+                    question = question.description,
+                    "asking whoever answers systemd's password agents"
+                );
+                Some(Box::pin(shown.answer()))
+            }
+            Err(error) => Some(Box::pin(async move {
+                Err(io::Error::new(
+                    error.kind(),
+                    format!(
+                        "no credential answers, and no password agent can be asked: {DIRECTORY}: {error}"
+                    ),
+                ))
+            })),
+        }
+    }
+}
