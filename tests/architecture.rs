@@ -32,6 +32,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "engine::wire",
         ],
     ),
+    (
+        "engine::proxy",
+        &[
+            "engine::config",
+            "engine::error",
+            "engine::profile",
+            "engine::secret",
+            "engine::settings",
+        ],
+    ),
     ("engine::netplan", &["engine::profile", "engine::settings"]),
     (
         "engine::event",
@@ -79,6 +89,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "engine::netplan",
             "engine::pki",
             "engine::profile",
+            "engine::proxy",
             "engine::secret",
             "engine::settings",
             "engine::timers",

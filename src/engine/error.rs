@@ -101,7 +101,16 @@ pub enum ConnectionError {
         /// The limit, in seconds.
         seconds: u64,
     },
-    /// The transport failed: a socket error, a stream that ended, a proxy that refused.
+    /// The HTTP proxy wants credentials, or other ones.
+    #[error("HTTP proxy {}", if *.refused { "credentials were not accepted" } else { "requires credentials" })]
+    ProxyCredentials {
+        /// There were some, and it did not accept them.
+        refused: bool,
+    },
+    /// A proxy refused, and will again.
+    #[error("{0}")]
+    ProxyRefused(String),
+    /// The transport failed: a socket error, a stream that ended, a proxy that refused for now.
     #[error("transport: {0}")]
     Transport(String),
 }
@@ -153,11 +162,14 @@ impl ConnectionError {
             Self::AuthFailed { .. }
             | Self::CertificateRefused(_)
             | Self::Inactive { .. }
+            | Self::ProxyRefused(_)
             | Self::PushRejected(_)
             | Self::ServerHalt { .. }
             | Self::SessionTimeout { .. }
             | Self::TlsAlert(_) => Retry::Never,
-            Self::DynamicChallenge(_) | Self::TokenExpired { .. } => Retry::AskUser,
+            Self::DynamicChallenge(_)
+            | Self::ProxyCredentials { .. }
+            | Self::TokenExpired { .. } => Retry::AskUser,
             Self::AuthFailedTemporarily { .. }
             | Self::PeerLost { .. }
             | Self::PeerExited

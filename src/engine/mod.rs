@@ -14,6 +14,7 @@ pub mod event;
 pub mod netplan;
 pub mod pki;
 pub mod profile;
+pub mod proxy;
 pub mod secret;
 pub mod session;
 pub mod settings;

@@ -35,6 +35,7 @@ impl EndClass {
             ConnectionError::AuthFailed { .. }
             | ConnectionError::AuthFailedTemporarily { .. }
             | ConnectionError::DynamicChallenge(_)
+            | ConnectionError::ProxyCredentials { .. }
             | ConnectionError::TokenExpired { .. } => Self::AuthenticationFailed,
             ConnectionError::CertificateRefused(_) | ConnectionError::TlsAlert(_) => {
                 Self::CertificateRefused
@@ -50,6 +51,7 @@ impl EndClass {
             | ConnectionError::NoAnswer { .. }
             | ConnectionError::PeerExited
             | ConnectionError::PeerLost { .. }
+            | ConnectionError::ProxyRefused(_)
             | ConnectionError::ServerRestart { .. }
             | ConnectionError::Transport(_) => Self::ServerUnreachable,
         }

@@ -155,7 +155,7 @@ impl Status {
                 StatusMinor::ConnAuthFailed,
                 &error.to_string(),
             )),
-            ConnectionError::DynamicChallenge(_) => None,
+            ConnectionError::DynamicChallenge(_) | ConnectionError::ProxyCredentials { .. } => None,
             ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. } => {
                 Some(Self::connection(StatusMinor::ConnDone, &error.to_string()))
             }
@@ -167,6 +167,7 @@ impl Status {
             | ConnectionError::PeerIncompatible(_)
             | ConnectionError::PeerLost { .. }
             | ConnectionError::PeerMisbehaved(_)
+            | ConnectionError::ProxyRefused(_)
             | ConnectionError::PushRejected(_)
             | ConnectionError::ServerHalt { .. }
             | ConnectionError::ServerRestart { .. }

@@ -64,6 +64,8 @@ pub fn judge(error: &ConnectionError, login: &mut Login, rules: &RetryRules) -> 
         | ConnectionError::PeerIncompatible(_)
         | ConnectionError::PeerLost { .. }
         | ConnectionError::PeerMisbehaved(_)
+        | ConnectionError::ProxyCredentials { .. }
+        | ConnectionError::ProxyRefused(_)
         | ConnectionError::PushRejected(_)
         | ConnectionError::ServerHalt { .. }
         | ConnectionError::SessionTimeout { .. }
