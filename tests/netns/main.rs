@@ -13,6 +13,7 @@ mod changes;
 mod lasting;
 mod manners;
 mod matrix;
+mod moving;
 mod names;
 mod network;
 mod scene;

@@ -12,6 +12,7 @@ use super::kernel::Kernel;
 use super::record::Record;
 use super::{NetError, TunDevice, link, route, wishes};
 use crate::engine::netplan::NetPlan;
+use crate::engine::netplan::diff::Difference;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -112,10 +113,20 @@ impl Local {
     ///
     /// The step that failed.
     pub async fn change(&mut self, plan: &NetPlan) -> Result<(), NetError> {
-        if let Some(applied) = &mut self.applied {
-            applied.protected.clear();
-        }
-        self.establish(plan, Find::New).await
+        let Some(applied) = &mut self.applied else {
+            return Ok(());
+        };
+        applied.protected.clear();
+        let find = match applied.plan.difference(plan) {
+            Difference::Changes(changes) => {
+                for change in changes {
+                    debug!(?change, "the network changes");
+                }
+                Find::New
+            }
+            Difference::Rebuild => Find::All,
+        };
+        self.establish(plan, find).await
     }
 
     /// See [`super::Network::protect`].

@@ -26,20 +26,11 @@ pub(super) enum RouteWish {
 }
 
 /// All route wishes of a plan, in the order in which they are fulfilled: what must stay outside comes first, so that
-/// no packet of ours is ever caught by the tunnel.
+/// no packet of ours is ever caught by the tunnel, then what protects, then what leads inside.
 pub(super) fn of_plan(plan: &NetPlan, protected: &[IpAddr]) -> Vec<RouteWish> {
     let mut wishes = Vec::new();
     for address in plan.bypass.iter().chain(protected) {
         let wish = RouteWish::Bypass(address.to_canonical());
-        if !wishes.contains(&wish) {
-            wishes.push(wish);
-        }
-    }
-    if plan.block_local {
-        wishes.push(RouteWish::BlockLocal);
-    }
-    for route in &plan.routes {
-        let wish = RouteWish::Planned(route.clone());
         if !wishes.contains(&wish) {
             wishes.push(wish);
         }
@@ -49,6 +40,15 @@ pub(super) fn of_plan(plan: &NetPlan, protected: &[IpAddr]) -> Vec<RouteWish> {
     }
     if plan.block_ipv6 {
         wishes.push(RouteWish::BlockIpv6);
+    }
+    if plan.block_local {
+        wishes.push(RouteWish::BlockLocal);
+    }
+    for route in &plan.routes {
+        let wish = RouteWish::Planned(route.clone());
+        if !wishes.contains(&wish) {
+            wishes.push(wish);
+        }
     }
     wishes
 }
@@ -143,7 +143,7 @@ mod tests {
 
         assert_eq!(wishes.len(), 3);
         assert!(matches!(wishes[0], RouteWish::Bypass(_)));
-        assert_eq!(wishes[2], RouteWish::BlockIpv6);
+        assert_eq!(wishes[1], RouteWish::BlockIpv6);
     }
 
     #[test]
