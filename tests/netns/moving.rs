@@ -14,7 +14,10 @@ fn survives_a_move(transport: Transport, remote: &str, move_away: impl Fn(&Scene
         return;
     }
     let scene = Scene::new();
-    let push = "push \"redirect-gateway def1 ipv6\"\n";
+    let push = match transport {
+        Transport::Tcp => "push \"redirect-gateway def1 ipv6\"\n",
+        Transport::Udp => "push \"redirect-gateway def1 ipv6\"\nmultihome\n",
+    };
     let config = scene::server(transport, Wrapping::TlsCrypt, Login::Both) + push;
     let _server = scene.serve(&config.replace("keepalive 2 10", "keepalive 10 60"));
     let profile = scene::profile(transport, Wrapping::TlsCrypt, Login::Both, remote);
@@ -96,5 +99,22 @@ fn an_unplugged_cable_is_survived() {
             .world
             .client
             .ip(&format!("route replace default via {SERVER_V4}"));
+    });
+}
+
+#[test]
+fn another_router_on_another_cable_is_survived() {
+    survives_a_move(Transport::Udp, SERVER_V4, |scene| {
+        let (client, server) = (&scene.world.client, &scene.world.server);
+        client.ip(&format!(
+            "link add name other type veth peer name other netns {}",
+            server.name()
+        ));
+        server.ip("addr add 10.78.0.1/24 dev other");
+        server.ip("link set other up");
+        client.ip("addr add 10.78.0.2/24 dev other");
+        client.ip("link set other up");
+        client.ip("link set cable down");
+        client.ip("route add default via 10.78.0.1");
     });
 }
