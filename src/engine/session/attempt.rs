@@ -33,6 +33,9 @@ impl Live {
         if self.network.is_busy() || (!self.persist_tun && !self.network.is_absent()) {
             // The step under way decides what names resolve to; it comes back to us.
             self.phase = Phase::Waiting { until: now };
+            if !self.persist_tun {
+                self.want_no_network(context);
+            }
             return;
         }
         match self.remotes.next() {

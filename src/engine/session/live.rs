@@ -359,6 +359,8 @@ impl Live {
         match &self.phase {
             Phase::Closing { give_up_at, .. } => Some((*give_up_at, "take the network back")),
             Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "say goodbye")),
+            // The end of the step under way begins the attempt.
+            Phase::Waiting { .. } if self.network.is_busy() => None,
             Phase::Waiting { until } => Some((*until, "next attempt")),
             Phase::Configuring { .. }
             | Phase::Connected { .. }

@@ -204,6 +204,14 @@ impl FakeBus {
             .expect("an answer");
         self.connection.send(&message).await.expect("sent");
     }
+
+    /// A peer refuses.
+    pub(crate) async fn refuse(&self, call: &Message, name: &str, text: &str) {
+        let message = Message::error(&call.header(), name)
+            .and_then(|m| m.build(&text))
+            .expect("an error");
+        self.connection.send(&message).await.expect("sent");
+    }
 }
 
 async fn serve(

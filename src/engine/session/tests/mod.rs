@@ -102,8 +102,24 @@ fn without_persist_tun_the_network_is_taken_back_before_the_next_attempt() {
     let mut scene = Scene::connected(false);
     scene.fail(lost());
     assert!(matches!(scene.steps()[..], [Step::Revert]));
-    scene.wait();
+    assert_eq!(scene.drain(), None, "nothing to do before the step ends");
+    scene.report(Report::NetworkDone(None));
     assert!(!scene.has_connected_to_server());
+    scene.wait();
+    assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_restart_without_persist_tun_waits_for_the_network_and_not_by_the_clock() {
+    let mut scene = Scene::connected(false);
+    scene.command(Command::Restart).unwrap();
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert!(matches!(scene.steps()[..], [Step::Revert]));
+    assert_eq!(
+        scene.drain(),
+        None,
+        "a passed deadline would turn in circles"
+    );
     scene.report(Report::NetworkDone(None));
     assert!(scene.has_connected_to_server());
 }

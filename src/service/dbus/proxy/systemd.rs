@@ -36,7 +36,8 @@ impl StartJob {
     ///
     /// If systemd cannot be asked or refuses.
     pub async fn begin(connection: &Connection, unit: &str) -> Result<Self, CallError> {
-        call(connection, MANAGER, "Subscribe", &(), PATIENCE).await?;
+        // A second subscription of a connection is refused; without any, the wait for the process only takes longer.
+        drop(call(connection, MANAGER, "Subscribe", &(), PATIENCE).await);
         let unit_path = unit_path(unit);
         let signals = watch(connection, &unit_path)
             .await
