@@ -174,8 +174,16 @@ fn a_server_that_falls_silent_on_the_way_is_given_up_in_time_with_the_stage_name
             other => panic!("{delivered}: {other:?}"),
         }
     }
-    assert!(stages.contains("the TLS handshake"), "{stages:?}");
-    assert!(stages.contains("the server's options"), "{stages:?}");
+    for named in [
+        "the TLS handshake",
+        "the server's half of the key exchange",
+        "the server's options",
+    ] {
+        assert!(
+            stages.iter().any(|stage| stage.starts_with(named)),
+            "{named}: {stages:?}"
+        );
+    }
 }
 
 #[test]
