@@ -59,6 +59,17 @@ impl Namespace {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Waits until packets to this address stay here.
+    fn wait_until_local(&self, address: &str) {
+        let local = format!("local {address} ");
+        let routes = || self.ip("-6 route show table local");
+        assert!(
+            (0..MOST_LOOKS).any(|_| routes().contains(&local)),
+            "{address} is not in use: {}",
+            routes()
+        );
+    }
+
     /// The number of an interface.
     pub(crate) fn index_of(&self, interface: &str) -> u32 {
         let line = self.ip(&format!("-o link show {interface}"));
@@ -140,6 +151,9 @@ impl World {
         ));
         this.plug(&this.server, SERVER_V4, SERVER_V6);
         this.plug(&this.client, CLIENT_V4, CLIENT_V6);
+        // The kernel takes an IPv6 address in use a moment after the cable is plugged in at both ends.
+        this.client.wait_until_local(CLIENT_V6);
+        this.server.wait_until_local(SERVER_V6);
         this.client
             .ip(&format!("route add default via {SERVER_V4}"));
         this.client
@@ -173,3 +187,6 @@ fn run(program: &str, words: &[&str]) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// Each look takes milliseconds.
+const MOST_LOOKS: u32 = 2000;
