@@ -200,7 +200,11 @@ impl Dns {
             if let Err(error) = resolved.set_link_dnssec(index, dnssec).await {
                 warn!(%error, mode = dnssec, "systemd-resolved refuses this mode of DNSSEC");
             }
-            resolved.flush_caches().await
+            if let Err(error) = resolved.flush_caches().await {
+                // Newer ones want an authorisation of its own for it. What is cached expires.
+                debug!(%error, "systemd-resolved keeps its cache");
+            }
+            Ok(())
         })
         .await
     }
