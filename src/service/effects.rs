@@ -55,6 +55,8 @@ pub struct Effects {
     steps: VecDeque<NetworkTask>,
     /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
     launch: Option<Box<Attempt>>,
+    /// An attempt that waits for the server's address, and the address that is to be protected then.
+    addressless: Option<(Box<Attempt>, Option<IpAddr>)>,
     /// The tunnel was told to forget the attempt: what it says belongs to nobody.
     abandoning: bool,
     under_way: FuturesUnordered<Work<Finished>>,
@@ -78,6 +80,7 @@ enum Finished {
     Nothing,
     Report(Report),
     Resolved(Lookup, io::Result<Answer>),
+    ServerFound(Lookup, io::Result<Answer>),
 }
 
 /// How a step on the network ended.
@@ -120,6 +123,7 @@ impl Effects {
             network: Some(network),
             steps: VecDeque::new(),
             launch: None,
+            addressless: None,
             abandoning: false,
             under_way: std::iter::once(watching(changes)).collect(),
             ready: VecDeque::new(),
@@ -147,19 +151,26 @@ impl Effects {
     /// Begins an attempt.
     pub fn connect(&mut self, launch: Launch) {
         let server = launch.config.endpoint.address;
-        if launch.proxy.is_some() {
-            let error = ConnectionError::Transport("proxies cannot be used yet".to_owned());
-            return self.ready.push_back(Report::AttemptFailed(error));
-        }
         self.watched.server = Some(server.ip());
         self.watch();
         let attempt = Box::new(Attempt {
             config: launch.config,
-            proxy: None,
+            detour: launch.detour,
             socket: socket_options(&launch.socket, server),
             open_timeout: launch.open_timeout,
         });
-        match launch.protect {
+        match launch.find_server {
+            Some(lookup) => {
+                let answer = self.names.look_up(&lookup.host, family(&lookup));
+                self.addressless = Some((attempt, launch.protect));
+                self.begin(async move { Finished::ServerFound(lookup, answer.await) });
+            }
+            None => self.begin_attempt(attempt, launch.protect),
+        }
+    }
+
+    fn begin_attempt(&mut self, attempt: Box<Attempt>, protect: Option<IpAddr>) {
+        match protect {
             Some(address) => {
                 self.launch = Some(attempt);
                 self.steps.push_back(NetworkTask::Protect(address));
@@ -171,7 +182,8 @@ impl Effects {
 
     /// Says goodbye to the server.
     pub fn stop(&mut self) {
-        if self.launch.take().is_some() {
+        let addressless = self.addressless.take().is_some();
+        if self.launch.take().is_some() || addressless {
             self.ready
                 .push_back(Report::Event(Event::Ended(Ended::Stopped)));
         } else {
@@ -182,6 +194,7 @@ impl Effects {
     /// Ends the attempt at once.
     pub fn abandon(&mut self) {
         self.launch = None;
+        self.addressless = None;
         self.order(Order::Abandon);
         let (answer, pong) = oneshot::channel();
         self.order(Order::Ping(answer));
@@ -320,6 +333,32 @@ impl Effects {
             Finished::Nothing => {}
             Finished::Report(report) => self.ready.push_back(report),
             Finished::Resolved(lookup, answer) => self.resolved(lookup, answer),
+            Finished::ServerFound(lookup, answer) => self.server_found(&lookup, answer),
+        }
+    }
+
+    /// The address that the proxy of the next attempt needs was looked up.
+    fn server_found(&mut self, lookup: &Lookup, answer: io::Result<Answer>) {
+        let Some((mut attempt, protect)) = self.addressless.take() else {
+            return;
+        };
+        match answer {
+            Ok(answer) => {
+                self.names.remember(&answer);
+                // Not every proxy has IPv6.
+                let mut known = answer.addresses.iter();
+                let first = known
+                    .find(|it| it.is_ipv4())
+                    .or_else(|| answer.addresses.first());
+                if let Some(detour) = &mut attempt.detour {
+                    detour.address = first.map(|ip| SocketAddr::new(*ip, lookup.port));
+                }
+                self.begin_attempt(attempt, protect);
+            }
+            Err(error) => {
+                let error = ConnectionError::Transport(error.to_string());
+                self.ready.push_back(Report::AttemptFailed(error));
+            }
         }
     }
 

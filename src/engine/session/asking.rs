@@ -13,9 +13,10 @@ use super::ended::EndClass;
 use super::live::Live;
 use super::login::Missing;
 use super::state::Phase;
+use super::status::Status;
 use super::user_input::{
-    AUTH_PENDING, Attention, DYNAMIC_CHALLENGE, InputGroup, PASSPHRASE, PASSWORD, STATIC_CHALLENGE,
-    USERNAME, Visibility,
+    AUTH_PENDING, Attention, DYNAMIC_CHALLENGE, InputGroup, PASSPHRASE, PASSWORD, PROXY_PASSWORD,
+    PROXY_USERNAME, STATIC_CHALLENGE, USERNAME, Visibility,
 };
 
 impl Live {
@@ -31,6 +32,9 @@ impl Live {
 
     /// Asks for what the login lacks.
     pub(super) fn ask(&mut self, context: &mut Context) {
+        if self.proxy_login.is_missing() {
+            ask_proxy(context);
+        }
         for missing in self.login.missing() {
             match missing {
                 Missing::DynamicAnswer => self.ask_dynamic(context),
@@ -109,6 +113,8 @@ impl Live {
             STATIC_CHALLENGE => self.login.set_static_answer(value),
             DYNAMIC_CHALLENGE => self.login.set_dynamic_answer(value),
             PASSPHRASE => self.passphrase = Some(value),
+            PROXY_USERNAME => self.proxy_login.set_username(value.expose()),
+            PROXY_PASSWORD => self.proxy_login.set_password(value),
             AUTH_PENDING => context.push(Effect::Input(Input::Answer(value))),
             _ => {}
         }
@@ -145,6 +151,15 @@ fn ask_password(context: &mut Context) {
         InputGroup::UserPassword,
         "user name and password are needed",
     ));
+}
+
+fn ask_proxy(context: &mut Context) {
+    if is_open(context, InputGroup::HttpProxy) {
+        return;
+    }
+    context.questions.ask_proxy_credentials();
+    context.push(Effect::Attention(Attention::new(InputGroup::HttpProxy, "")));
+    context.announce(Status::require_user("HTTP proxy credentials"));
 }
 
 pub(super) fn ask_pending(context: &mut Context, echo: bool, response_required: bool, text: &str) {

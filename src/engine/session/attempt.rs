@@ -27,7 +27,7 @@ impl Live {
             Ok(()) => {}
             Err(error) => return self.no_blueprint(context, now, error),
         }
-        if !self.login.missing().is_empty() {
+        if !self.login.missing().is_empty() || self.proxy_login.is_missing() {
             return self.ask(context);
         }
         if self.network.is_busy() || (!self.persist_tun && !self.network.is_absent()) {
@@ -42,7 +42,7 @@ impl Live {
             Next::Go(_, address) => self.launch(context, address),
             Next::Resolve(target) => {
                 let mut lookup = target.lookup.clone();
-                if self.settings.random_host_prefix {
+                if self.settings.random_host_prefix && !target.is_behind_proxy() {
                     lookup.host = format!("{}.{}", random_label(context), lookup.host);
                 }
                 info!(host = lookup.host, "looking up the server");
@@ -91,16 +91,21 @@ impl Live {
             address,
             transport: target.transport,
         };
+        let detour = self.proxy_login.detour(remote.proxy.as_ref(), target);
         let launch = Launch {
             config: remote.attempt(endpoint, self.login.credentials(), self.login.token()),
             socket: remote.socket.clone(),
-            proxy: remote.proxy.clone(),
+            find_server: detour.as_ref().and_then(|_| target.own_lookup()),
+            detour,
             open_timeout: remote.open_timeout(),
             protect: self.network.device().map(|_| address.ip()),
         };
         context.push(Effect::Connect(Box::new(launch)));
         self.phase = Phase::Connecting {
-            way: Way { address },
+            way: Way {
+                address,
+                relay: None,
+            },
             stage: None,
         };
     }
@@ -155,6 +160,9 @@ impl Live {
     fn attempt_failed(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
         warn!(%error, "the attempt ended");
         context.questions.withdraw(InputGroup::AuthPending);
+        if matches!(error, ConnectionError::ProxyCredentials { .. }) {
+            self.proxy_login.refused();
+        }
         match judge(error, &mut self.login, &self.settings.retry) {
             Verdict::Ask => {
                 self.release_network(context);

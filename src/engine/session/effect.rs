@@ -10,7 +10,7 @@ use super::super::error::ConnectionError;
 use super::super::event::{Event, Input};
 use super::super::netplan::DeviceAddress;
 use super::super::profile::model::Profile;
-use super::super::profile::proxy::Proxy;
+use super::super::proxy::Detour;
 use super::command::{Confirmation, Refusal, Ticket};
 use super::ended::EndClass;
 use super::network::{Device, Step};
@@ -74,7 +74,9 @@ pub struct Launch {
     /// How the socket is to be.
     pub socket: SocketWishes,
     /// The way through a proxy, whose address the endpoint has then.
-    pub proxy: Option<Proxy>,
+    pub detour: Option<Detour>,
+    /// The detour needs the server's address: this is to be looked up before.
+    pub find_server: Option<Lookup>,
     /// How long opening the transport may take.
     pub open_timeout: Duration,
     /// Keep packets to this address out of the tunnel that is still in force.
@@ -105,7 +107,7 @@ pub enum Report {
     Opened {
         /// Our address on it.
         local: SocketAddr,
-        /// The server's address, or the proxy's.
+        /// Where packets are sent: the server's address, or that of the proxy in front of it.
         peer: SocketAddr,
     },
     /// The server is reached by another way now, or can be reached again.

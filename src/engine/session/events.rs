@@ -1,5 +1,6 @@
 //! What the connection and the network say.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
@@ -61,6 +62,14 @@ impl Live {
         }
     }
 
+    /// The transport is open.
+    pub(super) fn opened(&mut self, local: SocketAddr, peer: SocketAddr) {
+        info!(%local, %peer, "the transport is open");
+        if let Phase::Connecting { way, .. } = &mut self.phase {
+            way.relay = Some(peer.ip()).filter(|relay| *relay != way.address.ip());
+        }
+    }
+
     fn reached(&mut self, reached: Stage) {
         if let Phase::Connecting { stage, .. } = &mut self.phase {
             *stage = Some(reached);
@@ -115,7 +124,9 @@ impl Live {
             return false;
         };
         match NetPlan::build(profile, options, &remote.options, way.address.ip()) {
-            Ok((plan, notes)) => {
+            Ok((mut plan, notes)) => {
+                let relay = way.relay.filter(|relay| !plan.bypass.contains(relay));
+                plan.bypass.extend(relay);
                 for note in &notes {
                     info!(%note, "network");
                 }

@@ -9,6 +9,7 @@ use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::command::{Accepted, Refusal};
 use super::context::{Autonomy, Context};
+use super::detour::ProxyLogin;
 use super::effect::{Effect, Loaded};
 use super::ended::EndClass;
 use super::login::Login;
@@ -29,6 +30,7 @@ pub(super) struct Live {
     pub(super) remotes: Remotes,
     pub(super) backoff: Backoff,
     pub(super) login: Login,
+    pub(super) proxy_login: ProxyLogin,
     pub(super) network: Network,
     pub(super) phase: Phase,
     pub(super) config_path: String,
@@ -68,6 +70,7 @@ impl Live {
             remotes,
             backoff: Backoff::new(base, max, settings.rounds_max),
             login,
+            proxy_login: ProxyLogin::default(),
             network: Network::default(),
             phase: Phase::Ready {
                 connect_when_complete: false,
@@ -85,6 +88,7 @@ impl Live {
     /// Takes the place of `old`, whose profile was read again: what the user said, the token and the network stay.
     pub(super) fn inherit(&mut self, old: Self) {
         self.login.inherit(old.login);
+        self.proxy_login = old.proxy_login;
         self.passphrase = self.passphrase.take().or(old.passphrase);
         self.network = old.network;
         self.phase = old.phase;

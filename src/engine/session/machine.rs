@@ -144,7 +144,7 @@ impl Session {
                 live.network_failed(context, now, class, &reason);
             }
             Report::NobodyToAsk(reason) => live.unanswerable(context, now, &reason),
-            Report::Opened { local, peer } => info!(%local, %peer, "the transport is open"),
+            Report::Opened { local, peer } => live.opened(local, peer),
             Report::PathChanged => live.path_changed(context, now),
             Report::PathLost => warn!("no way leads to the server"),
             Report::Profile(_) => {}

@@ -5,6 +5,7 @@ mod attempt;
 pub mod backoff;
 pub mod command;
 mod context;
+mod detour;
 pub mod effect;
 pub mod ended;
 mod events;

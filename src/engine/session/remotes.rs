@@ -19,10 +19,33 @@ pub struct Target {
     pub index: usize,
     /// The server as the profile names it.
     pub host: String,
+    /// Its port, 1 to 65535.
+    pub port: u16,
+    /// Which kind of address it is to have.
+    pub family: Family,
     /// UDP or TCP.
     pub transport: Transport,
     /// What is to be looked up: the server, or the proxy on the way to it.
     pub lookup: Lookup,
+}
+
+impl Target {
+    /// The server's own name and port, if they must be looked up although a proxy stands in between: it passes
+    /// datagrams on to addresses only.
+    #[must_use]
+    pub fn own_lookup(&self) -> Option<Lookup> {
+        (self.transport == Transport::Udp).then(|| Lookup {
+            host: self.host.clone(),
+            port: self.port,
+            family: self.family,
+        })
+    }
+
+    /// Whether a proxy stands between us and the server.
+    #[must_use]
+    pub fn is_behind_proxy(&self) -> bool {
+        (&self.host, self.port) != (&self.lookup.host, self.lookup.port)
+    }
 }
 
 /// A name to be looked up.
@@ -212,6 +235,8 @@ mod tests {
         Target {
             index,
             host: format!("vpn{index}.example"),
+            port: 1194,
+            family: Family::Any,
             transport: Transport::Udp,
             lookup: Lookup {
                 host: format!("vpn{index}.example"),

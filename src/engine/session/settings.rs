@@ -87,23 +87,27 @@ impl Settings {
 }
 
 fn target((index, remote): (usize, &Remote)) -> Target {
-    let (host, port) = match &remote.options.proxy {
-        Some(Proxy::Http(proxy)) => (&proxy.host, proxy.port),
-        Some(Proxy::Socks(proxy)) => (&proxy.host, proxy.port),
-        None => (&remote.host, remote.port),
+    let family = match remote.family {
+        Some(AddressFamily::V4) => Family::V4,
+        Some(AddressFamily::V6) => Family::V6,
+        None => Family::Any,
+    };
+    // How we come to the proxy does not matter to how it comes to the server.
+    let (host, port, lookup_family) = match &remote.options.proxy {
+        Some(Proxy::Http(proxy)) => (&proxy.host, proxy.port, Family::Any),
+        Some(Proxy::Socks(proxy)) => (&proxy.host, proxy.port, Family::Any),
+        None => (&remote.host, remote.port, family),
     };
     Target {
         index,
         host: remote.host.clone(),
+        port: remote.port,
+        family,
         transport: remote.transport,
         lookup: Lookup {
             host: host.clone(),
             port,
-            family: match remote.family {
-                Some(AddressFamily::V4) => Family::V4,
-                Some(AddressFamily::V6) => Family::V6,
-                None => Family::Any,
-            },
+            family: lookup_family,
         },
     }
 }

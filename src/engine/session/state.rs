@@ -1,6 +1,6 @@
 //! The states, each owning what it needs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::super::event::{Established, Stage};
@@ -99,6 +99,8 @@ pub(super) enum Phase {
 pub(super) struct Way {
     /// The server's address, or the proxy's.
     pub address: SocketAddr,
+    /// Where the proxy takes datagrams, if that is another host.
+    pub relay: Option<IpAddr>,
 }
 
 /// What comes after an attempt was ended.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::engine::config::ConnectionConfig;
+use crate::engine::proxy::Detour;
 
 /// One attempt at one address.
 #[derive(Debug)]
@@ -12,17 +13,12 @@ pub struct Attempt {
     /// All that the connection needs.
     pub config: ConnectionConfig,
     /// How to reach the server, if not directly.
-    pub proxy: Option<Proxy>,
+    pub detour: Option<Detour>,
     /// The socket.
     pub socket: SocketOptions,
-    /// How long opening the transport may take: a TCP connect, a proxy's answer.
+    /// How long each step of opening the transport may take: a TCP connect, an answer of a SOCKS proxy.
     pub open_timeout: Duration,
 }
-
-/// A way to the server through somebody else.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Proxy {}
 
 /// How the socket is made.
 #[derive(Debug, Default)]

@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::counters::Counters;
 use super::device::Device;
 use super::live::{Live, Ready};
+use super::proxy;
 use super::transport::Transport;
 use super::{Order, TunnelReport};
 use crate::engine::config::ConnectionConfig;
@@ -87,13 +88,16 @@ enum State {
 /// A transport that is being opened.
 struct Opening {
     config: ConnectionConfig,
-    transport: Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>,
+    transport: Pin<Box<dyn Future<Output = Opened> + Send>>,
 }
+
+/// A transport, or why there is none.
+type Opened = Result<Transport, ConnectionError>;
 
 /// What woke the loop.
 enum Step {
     Leave,
-    Opened(Box<io::Result<Transport>>),
+    Opened(Box<Opened>),
     Order(Order),
     Ready(Ready),
     /// A deadline may have passed, or the session took a report.
@@ -174,32 +178,42 @@ impl Driver {
         self.end_attempt();
         let Attempt {
             config,
-            proxy,
+            detour,
             socket,
             open_timeout,
         } = attempt;
-        if let Some(proxy) = proxy {
-            match proxy {}
-        }
         let endpoint = &config.endpoint;
-        debug!(address = %endpoint.address, transport = ?endpoint.transport, "opening the transport");
-        let transport = Transport::open(endpoint.transport, endpoint.address, socket, open_timeout);
+        let (kind, address) = (endpoint.transport, endpoint.address);
+        debug!(%address, transport = ?kind, "opening the transport");
+        let way = detour.map(|detour| proxy::Way {
+            endpoint: endpoint.clone(),
+            detour,
+            surroundings: config.surroundings.clone(),
+        });
+        let transport = async move {
+            match way {
+                Some(way) => proxy::open(way, socket, open_timeout).await,
+                None => Transport::open(kind, address, socket, open_timeout)
+                    .await
+                    .map_err(failed),
+            }
+        };
         self.state = State::Opening(Box::new(Opening {
             transport: Box::pin(transport),
             config,
         }));
     }
 
-    fn opened(&mut self, now: Instant, opened: io::Result<Transport>) {
+    fn opened(&mut self, now: Instant, opened: Opened) {
         let State::Opening(opening) = std::mem::replace(&mut self.state, State::Idle) else {
             return;
         };
-        let peer = opening.config.endpoint.address;
+        let server = opening.config.endpoint.address;
         let transport = opened.and_then(|transport| {
             let connected = TunnelReport::Connected {
-                local: transport.local()?,
-                peer,
-                socket: transport.duplicate()?,
+                local: transport.local().map_err(failed)?,
+                peer: transport.relay().unwrap_or(server),
+                socket: transport.duplicate().map_err(failed)?,
             };
             Ok((transport, connected))
         });
@@ -211,10 +225,7 @@ impl Driver {
                 live.drain(now, &mut self.events);
                 self.state = State::Live(live);
             }
-            Err(error) => {
-                let error = ConnectionError::Transport(error.to_string());
-                self.backlog.push_back(TunnelReport::AttemptFailed(error));
-            }
+            Err(error) => self.backlog.push_back(TunnelReport::AttemptFailed(error)),
         }
     }
 
@@ -293,6 +304,14 @@ impl State {
             Self::Idle | Self::Opening(_) => Stats::default(),
         }
     }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where a function of an error is wanted"
+)]
+fn failed(error: io::Error) -> ConnectionError {
+    ConnectionError::Transport(error.to_string())
 }
 
 /// With so many reports waiting for the session, nothing more is read from the network.

@@ -79,7 +79,7 @@ fn attempt(transport: Kind, address: SocketAddr) -> Order {
     };
     Order::Connect(Box::new(Attempt {
         config,
-        proxy: None,
+        detour: None,
         socket: SocketOptions::default(),
         open_timeout: Duration::from_secs(5),
     }))

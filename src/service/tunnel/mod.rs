@@ -15,6 +15,8 @@ mod engine;
 mod live;
 pub mod mirror;
 mod outbound;
+mod proxy;
+mod relay;
 mod sys;
 mod tcp;
 mod transport;
@@ -28,7 +30,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::attempt::{Attempt, Proxy, SocketOptions};
+pub use self::attempt::{Attempt, SocketOptions};
 pub use self::tun::{Offload, Tun};
 use crate::engine::data::stats::Stats;
 use crate::engine::error::ConnectionError;
@@ -65,7 +67,7 @@ pub enum TunnelReport {
     Connected {
         /// Our address on it.
         local: SocketAddr,
-        /// The server's address.
+        /// The server's address, or that of the proxy in front of it, as packets are sent to it.
         peer: SocketAddr,
         /// The socket once more, to be kept beyond the process; see [`SocketOptions::inherited`].
         socket: OwnedFd,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::engine::proxy::socks_udp::Header;
+
 /// Packets that wait for the socket. They leave in order.
 #[derive(Debug)]
 pub(super) struct Outbound {
@@ -20,6 +22,8 @@ pub(super) enum Prefix {
     Length,
     /// Nothing (UDP).
     None,
+    /// What a SOCKS5 proxy needs to pass it on (UDP).
+    Socks(Header),
 }
 
 /// Packets of equal length, one behind the other; the last may be shorter.
@@ -69,6 +73,13 @@ impl Outbound {
     pub(super) fn add(&mut self, packet: Range<usize>) {
         let start = match self.prefix {
             Prefix::None => packet.start,
+            Prefix::Socks(header) => {
+                let start = packet.start.saturating_sub(header.bytes().len());
+                if let Some(place) = self.arena.get_mut(start..packet.start) {
+                    place.copy_from_slice(header.bytes());
+                }
+                start
+            }
             Prefix::Length => {
                 let start = packet.start.saturating_sub(2);
                 let length = u16::try_from(packet.len()).unwrap_or(0);
@@ -171,7 +182,7 @@ impl Run {
         let adjacent = self.end == frame.start;
         match prefix {
             Prefix::Length => adjacent,
-            Prefix::None => {
+            Prefix::None | Prefix::Socks(_) => {
                 adjacent
                     && frame.len() <= self.segment
                     && self.end - self.start == self.count * self.segment
@@ -188,10 +199,11 @@ impl Run {
 }
 
 impl Prefix {
-    const fn len(self) -> usize {
+    fn len(self) -> usize {
         match self {
             Self::Length => 2,
             Self::None => 0,
+            Self::Socks(header) => header.bytes().len(),
         }
     }
 }
@@ -241,6 +253,23 @@ mod tests {
         assert_eq!(outbound.waiting()[0].packets().next(), Some(100..200));
         outbound.done(3);
         assert!(outbound.is_empty());
+    }
+
+    #[test]
+    fn a_header_for_the_proxy_stands_in_front_of_each_datagram() {
+        let header = Header::to(([192, 0, 2, 1], 1194).into());
+        let mut outbound = Outbound::new(Prefix::Socks(header));
+        for length in [100, 100, 60] {
+            add(&mut outbound, length);
+        }
+        let [run] = outbound.waiting() else {
+            panic!("one run of datagrams");
+        };
+        let lengths: Vec<_> = run.packets().map(|packet| packet.len()).collect();
+        assert_eq!(lengths, [110, 110, 70]);
+        for packet in run.packets() {
+            assert!(outbound.bytes(packet).starts_with(header.bytes()));
+        }
     }
 
     #[test]

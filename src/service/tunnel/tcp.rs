@@ -20,6 +20,8 @@ pub(super) struct Tcp {
     taken: usize,
     /// Bytes were read up to here.
     filled: usize,
+    /// Some of them were here before the socket was ours, and were not looked at.
+    unread: bool,
     outbound: Outbound,
     stats: Stats,
 }
@@ -32,9 +34,26 @@ impl Tcp {
             arena: vec![0; ARENA].into_boxed_slice(),
             taken: 0,
             filled: 0,
+            unread: false,
             outbound: Outbound::new(Prefix::Length),
             stats: Stats::default(),
         }
+    }
+
+    /// Takes a connected socket, and what was read from it before.
+    pub(super) fn holding(socket: AsyncFd<Socket>, before: &[u8]) -> Self {
+        let mut tcp = Self::new(socket);
+        if let Some(place) = tcp.arena.get_mut(..before.len()) {
+            place.copy_from_slice(before);
+            tcp.filled = before.len();
+            tcp.unread = !before.is_empty();
+        }
+        tcp
+    }
+
+    /// Whether there is something to receive that the socket does not know of.
+    pub(super) const fn is_unread(&self) -> bool {
+        self.unread
     }
 
     pub(super) const fn socket(&self) -> &AsyncFd<Socket> {
@@ -59,6 +78,7 @@ impl Tcp {
         self.arena.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
         self.taken = 0;
+        self.unread = false;
         let room = self.arena.get_mut(self.filled..).unwrap_or_default();
         let room_len = room.len();
         let read = self.socket.try_io(Interest::READABLE, |socket| {

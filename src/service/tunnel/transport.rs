@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::attempt::SocketOptions;
 use super::outbound::Outbound;
+use super::relay::Relay;
 use super::sys;
 use super::tcp::Tcp;
 use super::udp::Udp;
@@ -37,13 +38,10 @@ impl Transport {
     ) -> io::Result<Self> {
         match kind {
             config::Transport::Udp => open_udp(peer, options).map(Self::Udp),
-            config::Transport::Tcp => match timeout(limit, open_tcp(peer, options)).await {
-                Ok(opened) => opened.map(Self::Tcp),
-                Err(_) => Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("no connection within {} s", limit.as_secs()),
-                )),
-            },
+            config::Transport::Tcp => {
+                let socket = connect(peer, &options, limit).await?;
+                Ok(Self::Tcp(Tcp::new(socket)))
+            }
         }
     }
 
@@ -55,6 +53,14 @@ impl Transport {
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
+    /// Where a proxy takes our datagrams, if there is one that does.
+    pub(super) fn relay(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Udp(udp) => udp.relay().map(Relay::address),
+        }
+    }
+
     /// The socket once more.
     pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
         self.socket().get_ref().as_fd().try_clone_to_owned()
@@ -62,7 +68,15 @@ impl Transport {
 
     /// Ready when there is something to receive.
     pub(super) fn poll_receive(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.socket().poll_read_ready(context).map(drop)
+        let elsewhere = match self {
+            Self::Tcp(tcp) if tcp.is_unread() => return Poll::Ready(()),
+            Self::Tcp(_) => None,
+            Self::Udp(udp) => udp.relay(),
+        };
+        match elsewhere.map(|relay| relay.poll_end(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(()),
+            Some(Poll::Pending) | None => self.socket().poll_read_ready(context).map(drop),
+        }
     }
 
     /// Ready when something that waits may be sent.
@@ -129,12 +143,13 @@ impl Transport {
     pub(super) fn path_changed(&mut self) -> io::Result<()> {
         match self {
             // A stream is bound to its address for good.
-            Self::Tcp(_) if self.local().is_ok_and(is_gone) => Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "the address that the connection was made from is gone",
-            )),
-            Self::Tcp(_) => Ok(()),
-            Self::Udp(udp) => udp.choose_source(),
+            Self::Tcp(tcp) => still_bound(tcp.socket().get_ref()),
+            Self::Udp(udp) => {
+                if let Some(relay) = udp.relay() {
+                    relay.path_changed()?;
+                }
+                udp.choose_source()
+            }
         }
     }
 
@@ -154,13 +169,26 @@ impl Transport {
     }
 }
 
+/// Fails if a stream's own address has gone away.
+pub(super) fn still_bound(socket: &Socket) -> io::Result<()> {
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    if local.is_some_and(is_gone) {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the address that the connection was made from is gone",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether the host has the address no longer.
 fn is_gone(address: SocketAddr) -> bool {
     let bound = UdpSocket::bind(SocketAddr::new(address.ip(), 0));
     bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
-fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
+/// A UDP socket that sends to `peer`.
+pub(super) fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
     let socket = match options.inherited.take() {
         Some(kept) => Socket::from(kept),
         None => bound_socket(peer, Type::DGRAM, Protocol::UDP, &options)?,
@@ -178,8 +206,28 @@ fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
     Udp::new(socket, None)
 }
 
-async fn open_tcp(peer: SocketAddr, options: SocketOptions) -> io::Result<Tcp> {
-    let socket = bound_socket(peer, Type::STREAM, Protocol::TCP, &options)?;
+/// A TCP socket that is connected to `peer`. Cancel-safe: what was begun is closed.
+pub(super) async fn connect(
+    peer: SocketAddr,
+    options: &SocketOptions,
+    limit: Duration,
+) -> io::Result<AsyncFd<Socket>> {
+    let late = |_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no connection within {} s", limit.as_secs()),
+        )
+    };
+    timeout(limit, connect_some_time(peer, options))
+        .await
+        .map_err(late)?
+}
+
+async fn connect_some_time(
+    peer: SocketAddr,
+    options: &SocketOptions,
+) -> io::Result<AsyncFd<Socket>> {
+    let socket = bound_socket(peer, Type::STREAM, Protocol::TCP, options)?;
     socket.set_nonblocking(true)?;
     set_buffers(&socket, options.send_buffer, options.receive_buffer);
     socket.set_tcp_nodelay(true)?;
@@ -193,7 +241,8 @@ async fn open_tcp(peer: SocketAddr, options: SocketOptions) -> io::Result<Tcp> {
     if let Some(error) = socket.get_ref().take_error()? {
         return Err(error);
     }
-    Ok(Tcp::new(socket))
+    drop(ready);
+    Ok(socket)
 }
 
 fn bound_socket(

@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tracing::info;
 
 use super::outbound::{Outbound, Prefix, Run};
+use super::relay::Relay;
 use super::sys::{self, MESSAGES, Message, Received};
 use crate::engine::data::stats::{DropReason, Stats};
 
@@ -20,6 +21,8 @@ pub(super) struct Udp {
     socket: AsyncFd<Socket>,
     /// Where to send, if the socket is not connected.
     peer: Option<SockAddr>,
+    /// The proxy that passes everything on.
+    relay: Option<Box<Relay>>,
     arena: Box<[u8]>,
     outbound: Outbound,
     /// The longest datagram that the kernel cuts out of a message; 0: none.
@@ -36,11 +39,25 @@ impl Udp {
         Ok(Self {
             socket: sys::watch(socket)?,
             peer: peer.map(SockAddr::from),
+            relay: None,
             arena: vec![0; MESSAGES * SLOT].into_boxed_slice(),
             outbound: Outbound::new(Prefix::None),
             segment_max: usize::from(u16::MAX),
             stats: Stats::default(),
         })
+    }
+
+    /// Sends and receives by a proxy from here on.
+    pub(super) fn through(self, relay: Relay) -> Self {
+        Self {
+            outbound: Outbound::new(Prefix::Socks(*relay.header())),
+            relay: Some(Box::new(relay)),
+            ..self
+        }
+    }
+
+    pub(super) fn relay(&self) -> Option<&Relay> {
+        self.relay.as_deref()
     }
 
     pub(super) const fn socket(&self) -> &AsyncFd<Socket> {
@@ -62,6 +79,9 @@ impl Udp {
 
     /// Receives what is there, at most one batch; `datagrams` are ranges of the arena. `false`: there may be more.
     pub(super) fn receive(&mut self, datagrams: &mut Vec<Range<usize>>) -> io::Result<bool> {
+        if let Some(relay) = &self.relay {
+            relay.check()?;
+        }
         let mut received = [Received::default(); MESSAGES];
         let arena = &mut self.arena;
         let got = self.socket.try_io(Interest::READABLE, |socket| {
@@ -79,10 +99,14 @@ impl Udp {
             while start < end {
                 let next = (start + message.segment.max(1)).min(end);
                 self.stats.received.add(next - start);
-                if datagrams.len() < datagrams.capacity() {
-                    datagrams.push(start..next);
-                } else {
-                    self.stats.drop(DropReason::Buffer);
+                let header = self.relay.as_ref().map_or(Some(0), |relay| {
+                    relay.header_length(self.arena.get(start..next)?)
+                });
+                match header {
+                    Some(length) if datagrams.len() < datagrams.capacity() => {
+                        datagrams.push(start + length..next);
+                    }
+                    Some(_) | None => self.stats.drop(DropReason::Buffer),
                 }
                 start = next;
             }
@@ -127,6 +151,8 @@ impl Udp {
 
     /// Sends one datagram beside the others; what the socket does not take is dropped, as a network does.
     pub(super) fn send_now(&mut self, packet: &[u8]) {
+        let framed = self.relay.as_ref().map(|relay| relay.framed(packet));
+        let packet = framed.as_deref().unwrap_or(packet);
         // A pending error of an earlier datagram is told, once, in place of sending this one.
         for _ in 0..2 {
             let peer = self.peer.as_ref();

@@ -55,6 +55,13 @@ impl Scene {
         scene
     }
 
+    /// A session that acts by itself, with these lines in its profile.
+    pub(super) fn with(lines: &str) -> Self {
+        let mut scene = Self::new(Registration::None, Autonomy::ByItself);
+        scene.report(Report::Profile(Ok(profile_with(lines))));
+        scene
+    }
+
     /// A session whose tunnel stands.
     pub(super) fn connected(persist_tun: bool) -> Self {
         let mut scene = Self::loaded(persist_tun);
@@ -162,13 +169,18 @@ pub(super) fn start() -> Instant {
 }
 
 pub(super) fn profile(persist_tun: bool, password: bool) -> Box<Loaded> {
-    let mut text = PROFILE.to_owned();
+    let mut lines = String::new();
     if persist_tun {
-        text.push_str("persist-tun\n");
+        lines.push_str("persist-tun\n");
     }
     if password {
-        text.push_str("auth-user-pass\n");
+        lines.push_str("auth-user-pass\n");
     }
+    profile_with(&lines)
+}
+
+pub(super) fn profile_with(lines: &str) -> Box<Loaded> {
+    let text = format!("{PROFILE}{lines}");
     let parsed = Profile::parse("office.ovpn", &text, &mut |file| Err(file.to_owned()));
     let (profile, _notes) = parsed.expect("a good profile");
     Box::new(Loaded {

@@ -1,0 +1,114 @@
+//! Scenes with a proxy between us and the server.
+
+use std::net::SocketAddr;
+
+use super::scene::{Scene, address};
+use crate::engine::error::ConnectionError;
+use crate::engine::profile::proxy::Proxy;
+use crate::engine::secret::SecretText;
+use crate::engine::session::command::{Answer, Command};
+use crate::engine::session::effect::{Effect, Launch, Report};
+use crate::engine::session::ended::EndClass;
+use crate::engine::session::network::Step;
+
+const HTTP: &str = "proto tcp\nhttp-proxy proxy.example 3128\n";
+const SOCKS: &str = "proto udp4\nsocks-proxy proxy.example\n";
+
+fn looked_up(scene: &Scene) -> Vec<String> {
+    let names = scene.said.iter().filter_map(|effect| match effect {
+        Effect::Resolve(lookup) => Some(format!("{}:{}", lookup.host, lookup.port)),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn launch(scene: &Scene) -> &Launch {
+    let last = scene.said.iter().rev().find_map(|effect| match effect {
+        Effect::Connect(launch) => Some(&**launch),
+        _ => None,
+    });
+    last.expect("an attempt was begun")
+}
+
+fn login(launch: &Launch) -> Option<(&str, &str)> {
+    let detour = launch.detour.as_ref().expect("by a proxy");
+    let Proxy::Http(http) = &detour.proxy else {
+        panic!("by an HTTP proxy");
+    };
+    let login = http.login.as_ref()?;
+    Some((
+        login.username.as_deref()?,
+        login.password.as_ref()?.expose(),
+    ))
+}
+
+fn answer(scene: &mut Scene, number: u32, value: &str) {
+    let answer = Answer {
+        kind: 1,
+        group: 2,
+        number,
+        value: SecretText::from(value),
+    };
+    let taken = scene.command(Command::ProvideInput(answer));
+    assert!(taken.is_ok(), "{taken:?}");
+}
+
+#[test]
+fn the_proxy_is_looked_up_and_the_server_is_the_proxys_business() {
+    let mut scene = Scene::with(HTTP);
+    assert_eq!(looked_up(&scene), ["proxy.example:3128"]);
+    scene.resolve();
+    let launch = launch(&scene);
+    assert_eq!(launch.config.endpoint.address, address(1));
+    assert_eq!(launch.config.endpoint.host, "vpn.example");
+    assert!(launch.find_server.is_none());
+    let detour = launch.detour.as_ref().expect("by a proxy");
+    assert_eq!((detour.host.as_str(), detour.port), ("vpn.example", 1194));
+}
+
+#[test]
+fn a_proxy_that_wants_a_login_has_the_user_asked_until_it_is_content() {
+    let mut scene = Scene::with(HTTP);
+    scene.resolve();
+    assert_eq!(login(launch(&scene)), None);
+    for (refused, number, password) in [(false, 0, "wrong"), (true, 2, "right")] {
+        scene.report(Report::AttemptFailed(ConnectionError::ProxyCredentials {
+            refused,
+        }));
+        assert_eq!(scene.session.questions().type_groups(), [(1, 2)]);
+        scene.said.clear();
+        answer(&mut scene, number, "alice");
+        assert!(!scene.has_connected_to_server());
+        answer(&mut scene, number + 1, password);
+        assert_eq!(login(launch(&scene)), Some(("alice", password)));
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_ends_a_session_that_acts_by_itself() {
+    let mut scene = Scene::with(HTTP);
+    scene.resolve();
+    let refusal = ConnectionError::ProxyRefused("403".to_owned());
+    scene.report(Report::AttemptFailed(refusal));
+    assert_eq!(scene.exit_class(), Some(EndClass::ServerUnreachable));
+}
+
+#[test]
+fn a_socks_proxy_is_told_the_servers_address_and_its_relay_stays_outside_of_the_tunnel() {
+    let mut scene = Scene::with(SOCKS);
+    assert_eq!(looked_up(&scene), ["proxy.example:1080"]);
+    scene.resolve();
+    let lookup = launch(&scene).find_server.as_ref();
+    let lookup = lookup.expect("the server is to be looked up too");
+    assert_eq!((lookup.host.as_str(), lookup.port), ("vpn.example", 1194));
+    let relay = SocketAddr::from(([192, 0, 2, 99], 4000));
+    scene.report(Report::Opened {
+        local: SocketAddr::from(([10, 0, 0, 2], 5000)),
+        peer: relay,
+    });
+    scene.push(1500);
+    let Some(Step::Apply(plan)) = scene.steps().pop() else {
+        panic!("the network is set up");
+    };
+    assert!(plan.bypass.contains(&relay.ip()), "{:?}", plan.bypass);
+}
