@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 use zbus::Connection;
 
+use super::about;
 use super::changes::Changes;
 use super::cli::surroundings;
 use super::dbus::backend::{Announcer, ServedUntil, SessionObject};
@@ -125,6 +126,7 @@ async fn managed(
         },
         ready: ReadyWhen::Started,
         autonomy: Autonomy::Commanded,
+        about: about::ourselves(),
     };
     let session = Session::new(policy, surroundings());
     let (callers, calls) = mpsc::channel(CALLS);

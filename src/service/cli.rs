@@ -11,6 +11,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
+use super::about;
 use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::effects::{Effects, Work};
@@ -23,8 +24,8 @@ use super::starter::StarterOptions;
 use super::systemd::exit;
 use super::terminal;
 use super::tunnel::clock::Clock;
-use crate::engine::config::Surroundings;
 use crate::engine::config::build::{Blueprint, BlueprintError};
+use crate::engine::config::{PeerInfo, Surroundings};
 use crate::engine::profile::model::Profile;
 use crate::engine::secret::SecretText;
 use crate::engine::session::effect::Summary;
@@ -133,7 +134,7 @@ pub fn check(args: CheckArgs) -> ExitCode {
 
 /// What only shows when keys and certificates are opened.
 fn deeper(profile: &Profile) -> Option<String> {
-    match Blueprint::new(profile, None, &surroundings()) {
+    match Blueprint::new(profile, None, &PeerInfo::default(), &surroundings()) {
         Ok(_) => None,
         Err(error @ (BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong)) => {
             Some(format!("note: {error}"))
@@ -174,6 +175,7 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
         registration: Registration::None,
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
+        about: about::ourselves(),
     };
     let session = Session::new(policy, surroundings());
     let (_nobody_calls, calls) = mpsc::channel(1);

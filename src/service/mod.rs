@@ -1,5 +1,6 @@
 //! The impure half: everything that touches the world, and decides nothing.
 
+pub mod about;
 pub mod backend;
 pub mod changes;
 pub mod cli;

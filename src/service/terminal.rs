@@ -25,7 +25,8 @@ pub async fn ask(prompt: &str, visibility: Visibility) -> io::Result<SecretText>
         .open("/dev/tty")?;
     let keys = Receiver::from_file_unchecked(terminal.try_clone()?)?;
     let mut terminal = Quiet::new(terminal, visibility)?;
-    write!(terminal.terminal, "{prompt}: ")?;
+    let prompt = format!("{prompt}: ");
+    terminal.terminal.write_all(prompt.as_bytes())?;
     line(&keys).await
 }
 

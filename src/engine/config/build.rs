@@ -10,7 +10,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    ConnectionConfig, Credentials, Endpoint, Surroundings, TlsConfig, TlsVersion, Wrapping,
+    ConnectionConfig, Credentials, Endpoint, PeerInfo, Surroundings, TlsConfig, TlsVersion,
+    Wrapping,
 };
 use crate::engine::event::AuthToken;
 use crate::engine::pki::pkcs12::Bundle;
@@ -69,7 +70,7 @@ pub enum BlueprintError {
 }
 
 impl Blueprint {
-    /// Reads all keys and certificates of a profile.
+    /// Reads all keys and certificates of a profile. `about` is what is said about us where the profile says nothing.
     ///
     /// # Errors
     ///
@@ -77,6 +78,7 @@ impl Blueprint {
     pub fn new(
         profile: &Profile,
         passphrase: Option<&SecretText>,
+        about: &PeerInfo,
         surroundings: &Surroundings,
     ) -> Result<Self, BlueprintError> {
         let tls = Arc::new(tls(&profile.tls, passphrase)?);
@@ -94,7 +96,7 @@ impl Blueprint {
                 credentials: None,
                 token: None,
                 data: profile.data(remote),
-                peer_info: profile.peer_info.clone(),
+                peer_info: peer_info(&profile.peer_info, about),
                 timing: profile.timing(remote),
                 pull: profile.pull.clone(),
                 surroundings: surroundings.clone(),
@@ -136,6 +138,21 @@ impl RemoteBlueprint {
     #[must_use]
     pub const fn open_timeout(&self) -> Duration {
         self.template.timing.server_poll
+    }
+}
+
+fn peer_info(profile: &PeerInfo, about: &PeerInfo) -> PeerInfo {
+    let said = profile.clone();
+    PeerInfo {
+        gui_version: said.gui_version.or_else(|| about.gui_version.clone()),
+        sso: said.sso.or_else(|| about.sso.clone()),
+        hardware_address: said
+            .hardware_address
+            .or_else(|| about.hardware_address.clone()),
+        platform_version: said
+            .platform_version
+            .or_else(|| about.platform_version.clone()),
+        ..said
     }
 }
 

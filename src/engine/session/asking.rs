@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, warn};
 
+use super::super::config::build::BlueprintError;
 use super::super::event::Input;
 use super::super::secret::SecretText;
 use super::command::{Accepted, Answer, Refusal};
@@ -28,6 +29,18 @@ impl Live {
             "the private key needs its passphrase",
         ));
         self.wait_for_answers(context);
+    }
+
+    /// Tries the passphrase where somebody is there to be asked again.
+    fn try_passphrase(&mut self, context: &mut Context, passphrase: SecretText) {
+        self.passphrase = Some(passphrase);
+        if context.autonomy == Autonomy::Commanded {
+            return;
+        }
+        if let Err(BlueprintError::PassphraseWrong) = self.draw_blueprint(context) {
+            warn!("the passphrase does not open the private key");
+            self.ask_passphrase(context);
+        }
     }
 
     /// Asks for what the login lacks.
@@ -112,7 +125,7 @@ impl Live {
             PASSWORD => self.login.set_password(value),
             STATIC_CHALLENGE => self.login.set_static_answer(value),
             DYNAMIC_CHALLENGE => self.login.set_dynamic_answer(value),
-            PASSPHRASE => self.passphrase = Some(value),
+            PASSPHRASE => self.try_passphrase(context, value),
             PROXY_USERNAME => self.proxy_login.set_username(value.expose()),
             PROXY_PASSWORD => self.proxy_login.set_password(value),
             AUTH_PENDING => context.push(Effect::Input(Input::Answer(value))),

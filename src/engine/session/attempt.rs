@@ -117,6 +117,7 @@ impl Live {
             self.blueprint = Some(Blueprint::new(
                 &loaded.profile,
                 self.passphrase.as_ref(),
+                &context.about,
                 &context.surroundings,
             )?);
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustls::crypto::SecureRandom;
 
-use super::super::config::Surroundings;
+use super::super::config::{PeerInfo, Surroundings};
 use super::effect::Effect;
 use super::status::{Status, StatusBoard, StatusMinor};
 use super::user_input::{Attention, UserInputQueue};
@@ -19,6 +19,8 @@ pub struct Policy {
     pub ready: ReadyWhen,
     /// Who begins and ends.
     pub autonomy: Autonomy,
+    /// What servers are told about us, where the profile says nothing.
+    pub about: PeerInfo,
 }
 
 /// Who takes us on.
@@ -57,6 +59,7 @@ pub enum Autonomy {
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) autonomy: Autonomy,
+    pub(super) about: PeerInfo,
     pub(super) surroundings: Surroundings,
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
@@ -68,6 +71,7 @@ impl Context {
     pub(super) fn new(policy: &Policy, surroundings: Surroundings) -> Self {
         Self {
             autonomy: policy.autonomy,
+            about: policy.about.clone(),
             surroundings,
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),

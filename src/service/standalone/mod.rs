@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use self::answers::Answers;
 use self::ask_password::{AgentQuestion, DIRECTORY};
 use self::profile::InstanceProfile;
+use super::about;
 use super::backend::loop_turns;
 use super::changes::Changes;
 use super::cli::{surroundings, system_bus};
@@ -70,6 +71,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         registration: Registration::None,
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
+        about: about::ourselves(),
     };
     let session = Session::new(policy, surroundings());
     let front = Agents {

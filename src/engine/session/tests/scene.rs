@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustls::time_provider::DefaultTimeProvider;
 
-use crate::engine::config::Surroundings;
+use crate::engine::config::{PeerInfo, Surroundings};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Established, Event, Stage};
@@ -34,6 +34,7 @@ impl Scene {
             registration,
             ready: ReadyWhen::Connected,
             autonomy,
+            about: PeerInfo::default(),
         };
         let surroundings = Surroundings {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
