@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::super::config::Endpoint;
 use super::super::config::build::{Blueprint, BlueprintError};
@@ -81,11 +81,11 @@ impl Live {
         };
         info!(
             host = target.host,
-            %address,
             transport = ?target.transport,
             attempt = self.backoff.failures() + 1,
             "connecting"
         );
+        debug!(%address, "this is the server's address");
         let endpoint = Endpoint {
             host: target.host.clone(),
             address,

@@ -64,7 +64,7 @@ impl Live {
 
     /// The transport is open.
     pub(super) fn opened(&mut self, local: SocketAddr, peer: SocketAddr) {
-        info!(%local, %peer, "the transport is open");
+        debug!(%local, %peer, "the transport is open");
         if let Phase::Connecting { way, .. } = &mut self.phase {
             way.relay = Some(peer.ip()).filter(|relay| *relay != way.address.ip());
         }
@@ -172,7 +172,6 @@ impl Live {
             info!(
                 device = summary.device.name,
                 host = summary.host,
-                server = %summary.server,
                 cipher = %summary.cipher,
                 "connected"
             );
