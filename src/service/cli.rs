@@ -20,6 +20,7 @@ use super::netcfg::{LocalOptions, Network};
 use super::profile::{ProfileFile, Read, ReadError};
 use super::run::{Front, Loop};
 use super::signals::Signals;
+use super::standalone::upkeep::UpkeepArgs;
 use super::starter::StarterOptions;
 use super::systemd::exit;
 use super::terminal;
@@ -57,6 +58,12 @@ pub enum Command {
     /// SIGUSR2 logs the counters.
     #[command(after_help = after_help())]
     Connect(ConnectArgs),
+    /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Cleanup(UpkeepArgs),
+    /// Copy the profile of one unit for the account of its session; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Prepare(UpkeepArgs),
     /// Run the session of one unit; for openvpn3-backend@.service.
     Session(SessionArgs),
     /// Start sessions for the session manager; for openvpn3-backend-starter.service.

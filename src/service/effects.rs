@@ -7,23 +7,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rustix::net::netdevice::name_to_index;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use super::changes::{Changes, NetworkChange, Watched};
-use super::netcfg::{NetError, Network, TunDevice};
+use super::kept_device::KeptDevice;
+use super::netcfg::{NetError, Network};
 use super::resolve::{self, Answer, Names};
+use super::set_up::{NetworkFailure, failure, set_up};
 use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
 use crate::engine::config::build::SocketWishes;
 use crate::engine::data::stats::Stats;
 use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Event, Input};
-use crate::engine::netplan::NetPlan;
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Launch, Loaded, ProfileSource, Report};
-use crate::engine::session::ended::EndClass;
 use crate::engine::session::network::{Device, Step};
 use crate::engine::session::remotes::{Family, Lookup};
 
@@ -51,6 +49,7 @@ pub struct Effects {
     watched: Watched,
     /// At home while no step is under way.
     network: Option<Network>,
+    device: KeptDevice,
     /// Steps that wait for their turn.
     steps: VecDeque<NetworkTask>,
     /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
@@ -93,12 +92,6 @@ enum NetworkEnd {
     Reverted(Result<(), NetError>),
 }
 
-/// Why a plan is not in force.
-struct NetworkFailure {
-    class: EndClass,
-    reason: String,
-}
-
 impl Effects {
     /// Starts the tunnel thread. `changes` watches the world around once it has come to its end.
     ///
@@ -121,6 +114,7 @@ impl Effects {
             changes: None,
             watched: Watched::default(),
             network: Some(network),
+            device: KeptDevice::default(),
             steps: VecDeque::new(),
             launch: None,
             addressless: None,
@@ -128,6 +122,12 @@ impl Effects {
             under_way: std::iter::once(watching(changes)).collect(),
             ready: VecDeque::new(),
         })
+    }
+
+    /// Takes the device that a process before this one left, and keeps devices for one that follows.
+    #[must_use]
+    pub fn with_device(self, device: KeptDevice) -> Self {
+        Self { device, ..self }
     }
 
     /// The counters of the data channel, over all attempts.
@@ -292,6 +292,12 @@ impl Effects {
             self.network = Some(network);
             return;
         };
+        let left = if let NetworkTask::Step(Step::Apply(plan)) = &task {
+            self.device.take(&plan.device)
+        } else {
+            None
+        };
+        let keeps = self.device.keeps();
         self.begin(async move {
             let end = match task {
                 NetworkTask::Follow => NetworkEnd::Followed,
@@ -300,7 +306,8 @@ impl Effects {
                 }
                 NetworkTask::Refresh => NetworkEnd::Refreshed(network.refresh().await),
                 NetworkTask::Step(Step::Apply(plan)) => {
-                    NetworkEnd::Applied(set_up(&mut network, &plan).await)
+                    let tun = KeptDevice::make(keeps, left, &plan.device);
+                    NetworkEnd::Applied(set_up(&mut network, tun, &plan).await)
                 }
                 NetworkTask::Step(Step::Change { to, .. }) => {
                     NetworkEnd::Changed(network.change(&to).await)
@@ -393,6 +400,7 @@ impl Effects {
                 self.ready.push_back(Report::NetworkDone(Some(device)));
             }
             NetworkEnd::Applied(Err(NetworkFailure { class, reason })) => {
+                self.device.forget();
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
@@ -400,6 +408,7 @@ impl Effects {
             NetworkEnd::Changed(Ok(())) => self.ready.push_back(Report::NetworkDone(None)),
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
+                self.device.forget();
                 self.order(Order::DetachTun);
                 self.watched.tunnel = None;
                 self.watch();
@@ -426,53 +435,6 @@ impl Effects {
                 warn!(%error, "the network could not be put right");
             }
         }
-    }
-}
-
-/// Makes the device and puts the plan in force on it. Without success there is no device.
-async fn set_up(network: &mut Network, plan: &NetPlan) -> Result<(Tun, u32), NetworkFailure> {
-    let tun = Tun::create(&plan.device).map_err(|error| NetworkFailure {
-        class: class(error.kind()),
-        reason: error.to_string(),
-    })?;
-    let index = index_of(tun.name()).map_err(|error| NetworkFailure {
-        class: EndClass::NetworkSetupFailed,
-        reason: format!("the device {} has vanished: {error}", tun.name()),
-    })?;
-    let device = TunDevice {
-        name: tun.name().to_owned(),
-        index,
-    };
-    let applied = network.apply(device, plan).await;
-    applied.map_err(|error| failure(&error))?;
-    Ok((tun, index))
-}
-
-fn index_of(name: &str) -> io::Result<u32> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    Ok(name_to_index(&socket, name)?)
-}
-
-fn failure(error: &NetError) -> NetworkFailure {
-    NetworkFailure {
-        class: class(error.kind()),
-        reason: error.to_string(),
-    }
-}
-
-fn class(kind: io::ErrorKind) -> EndClass {
-    if matches!(
-        kind,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
-    ) {
-        EndClass::PrivilegeMissing
-    } else {
-        EndClass::NetworkSetupFailed
     }
 }
 

@@ -11,6 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
+use super::profile_copy::ProfileCopy;
 use crate::engine::profile::error::{Note, ProfileError};
 use crate::engine::profile::model::{Login, Profile};
 use crate::engine::profile::overrides::{BadOverride, Override, OverrideValue};
@@ -25,6 +26,7 @@ pub struct ProfileFile {
     auth_file: Option<PathBuf>,
     overrides: Vec<(String, String)>,
     log: Option<LogControl>,
+    copy: Option<ProfileCopy>,
 }
 
 /// A profile as it was read.
@@ -67,7 +69,14 @@ impl ProfileFile {
             auth_file: None,
             overrides,
             log: None,
+            copy: None,
         }
+    }
+
+    /// Takes the profile and the files that it names from a copy; messages name the originals.
+    #[must_use]
+    pub fn with_copy(self, copy: Option<ProfileCopy>) -> Self {
+        Self { copy, ..self }
     }
 
     /// Has the profile's `verb` set the log's level when the session loads it.
@@ -89,10 +98,19 @@ impl ProfileFile {
     /// [`ReadError`], with every problem at once.
     pub fn read(&self) -> Result<Read, ReadError> {
         let name = self.path.display().to_string();
-        let bytes = self.bytes(&self.path)?;
+        let bytes = match &self.copy {
+            Some(copy) => copy.profile().map_err(|source| ReadError::File {
+                path: self.path.clone(),
+                source,
+            })?,
+            None => self.bytes(&self.path)?,
+        };
         let text = Zeroizing::new(self.text(bytes)?);
         let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
-        let mut load = |file: &str| read_beside(folder, file);
+        let mut load = |file: &str| match &self.copy {
+            Some(copy) => copy.named(file),
+            None => read_beside(folder, file),
+        };
         let parsed = Profile::parse(&name, &text, &mut load);
         let (mut profile, mut notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
         let overrides: Vec<Override> = self
@@ -155,7 +173,7 @@ impl ProfileLoader for ProfileFile {
 }
 
 /// Reads a file that the profile names: beside the profile, or where we were started.
-fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
+pub(super) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
     let beside = folder.join(file);
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     read_limited(&beside)
@@ -170,7 +188,7 @@ fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Reads a file as far as a profile or a file of it may be long.
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));

@@ -19,7 +19,7 @@ use crate::engine::session::command::{Accepted, Answer, Command, Confirmation, R
 use crate::engine::session::effect::{Effect, Report, Summary};
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::{Output, Session};
-use crate::engine::session::status::Status;
+use crate::engine::session::status::{Status, StatusMinor};
 use crate::engine::session::user_input::{Attention, CREDENTIALS, Question};
 use crate::engine::settings::Transport;
 
@@ -154,7 +154,10 @@ impl<F: Front> Loop<F> {
         match effect {
             Effect::Abandon => self.effects.abandon(),
             Effect::Announce(status) => {
-                self.notifier.status(&status.to_string());
+                // The last words of the unit are the reason of its end.
+                if status.minor() != StatusMinor::ConnDone {
+                    self.notifier.status(&status.to_string());
+                }
                 self.front.announced(&status);
             }
             Effect::Attention(attention) => self.front.attention(attention),

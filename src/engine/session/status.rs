@@ -118,6 +118,12 @@ impl Status {
     /// The profile cannot be used, and why. The session manager ends the session for it.
     #[must_use]
     pub fn config_error(config_path: &str, reason: &str) -> Self {
+        if config_path.is_empty() {
+            // No manager reads it, but people do.
+            let words = format!("{}: ", StatusMinor::CfgError.words());
+            let reason = reason.strip_prefix(&words).unwrap_or(reason);
+            return Self::connection(StatusMinor::CfgError, reason);
+        }
         Self::connection(
             StatusMinor::CfgError,
             &format!("config_path={config_path}, eval_message='{reason}'"),

@@ -1,34 +1,37 @@
 //! Stable message ids of the journal: what an administrator may search for, and the catalogue explains.
-//!
-//! Used as `info!(MESSAGE_ID = message_id::CONNECTED, "connected")`.
 
-/// A session's process is there and has been taken on, or has its profile.
-pub const SESSION_STARTED: &str = "3df5878c1c1b461e8100a554d8346c1e";
-/// The tunnel carries traffic.
-pub const CONNECTED: &str = "140a2db5968240e5a9734b413b6dc0c8";
-/// The connection was lost, another attempt follows.
-pub const RECONNECTING: &str = "f6780755228a4c5d8d6edf132dcc6132";
-/// The server refused the credentials.
-pub const AUTHENTICATION_FAILED: &str = "4b8b0574e6e6492c808e4bc1d2a3c550";
-/// The session ended with an error.
-pub const SESSION_FAILED: &str = "0d6ffba050754ae9bad5307d240a13aa";
-/// The session ended as asked.
-pub const SESSION_ENDED: &str = "200728d2bbd849bd8bf25949662cef29";
-/// Somebody is asked for something.
-pub const INPUT_NEEDED: &str = "5ba24e40971e495c9bbf30b87f787e0e";
-/// A profile cannot be used.
-pub const PROFILE_UNUSABLE: &str = "3c06f146441b4f7191cc6513eaf0a9bb";
+/// The message id of what is logged under this message.
+#[must_use]
+pub fn of(message: &str) -> Option<&'static str> {
+    let known = ALL.iter().find(|(known, _)| *known == message);
+    known.map(|(_, id)| *id)
+}
 
-/// All of them, for the catalogue.
+/// Messages and their ids. The catalogue has an entry for each.
 pub const ALL: &[(&str, &str)] = &[
-    ("session started", SESSION_STARTED),
-    ("connected", CONNECTED),
-    ("reconnecting", RECONNECTING),
-    ("authentication failed", AUTHENTICATION_FAILED),
-    ("session failed", SESSION_FAILED),
-    ("session ended", SESSION_ENDED),
-    ("input needed", INPUT_NEEDED),
-    ("profile unusable", PROFILE_UNUSABLE),
+    (
+        "the session of this profile begins",
+        "3df5878c1c1b461e8100a554d8346c1e",
+    ),
+    ("connected", "140a2db5968240e5a9734b413b6dc0c8"),
+    ("trying again", "f6780755228a4c5d8d6edf132dcc6132"),
+    (
+        "the session cannot go on",
+        "0d6ffba050754ae9bad5307d240a13aa",
+    ),
+    ("disconnecting", "200728d2bbd849bd8bf25949662cef29"),
+    (
+        "asking whoever answers systemd's password agents",
+        "5ba24e40971e495c9bbf30b87f787e0e",
+    ),
+    (
+        "the profile cannot be used",
+        "3c06f146441b4f7191cc6513eaf0a9bb",
+    ),
+    (
+        "there is no profile for this instance",
+        "4b8b0574e6e6492c808e4bc1d2a3c550",
+    ),
 ];
 
 #[cfg(test)]
@@ -42,6 +45,17 @@ mod tests {
             assert_eq!(message_id.len(), 32, "{name}");
             assert!(message_id.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
             assert!(seen.insert(message_id), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_explains_each() {
+        let catalogue = include_str!("../../../catalog/openvpn3-backend.catalog");
+        for (message, message_id) in ALL {
+            assert!(
+                catalogue.contains(&format!("-- {message_id}\n")),
+                "{message}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One subscriber, made in `main`: the journal if standard error leads there, else standard error; levels.
 
 pub mod bus_layer;
+pub mod journal;
 pub mod message_id;
 
 use std::io::IsTerminal;
@@ -70,8 +71,7 @@ fn journal() -> Option<ExtraLayer> {
     if stream != format!("{}:{}", stat.st_dev, stat.st_ino) {
         return None;
     }
-    let layer = tracing_journald::layer().ok()?;
-    Some(layer.with_field_prefix(None).boxed())
+    Some(journal::Journal.boxed())
 }
 
 fn standard_error() -> ExtraLayer {

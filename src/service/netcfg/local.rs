@@ -1,5 +1,6 @@
 //! The network set up by ourselves: a plan on a TUN device, its DNS, and the record of both.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub struct Local {
     dns: Dns,
     kernel: Option<Kernel>,
     applied: Option<Applied>,
+    /// What is in force is another process's work, by a plan that is not known.
+    adopted: bool,
 }
 
 impl Local {
@@ -68,7 +71,25 @@ impl Local {
             dns: Dns::new(options.resolver, options.resolv_conf, options.bus),
             kernel: None,
             applied: None,
+            adopted: false,
         }
+    }
+
+    /// See [`super::Network::adopt`].
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read, or is that of another device.
+    pub async fn adopt(&mut self, tun: TunDevice) -> Result<(), NetError> {
+        self.kernel = Some(open()?);
+        let name = tun.name.clone();
+        if self.take_over(tun).await? == Find::New {
+            self.applied = None;
+            let error = io::Error::from(io::ErrorKind::NotFound);
+            return Err(NetError::new("find what is in force on", name, error));
+        }
+        self.adopted = true;
+        Ok(())
     }
 
     /// See [`super::Network::apply`].
@@ -90,9 +111,12 @@ impl Local {
         let device = tun.name.clone();
         let find = if self.applied.is_none() {
             self.take_over(tun).await?
+        } else if self.adopted {
+            Find::All
         } else {
             Find::New
         };
+        self.adopted = false;
         match self.establish(plan, find).await {
             Ok(()) => {
                 info!(%device, "the network is set up");
@@ -142,7 +166,11 @@ impl Local {
         if !applied.protected.contains(&address) {
             applied.protected.push(address);
         }
-        let wanted = self.find(Find::New).await?;
+        let wanted = if self.adopted {
+            self.beside_adopted(address).await?
+        } else {
+            self.find(Find::New).await?
+        };
         self.save(&wanted.entries, None)?;
         self.set_routes(wanted).await?;
         self.save(&[], None)
@@ -154,7 +182,7 @@ impl Local {
     ///
     /// The step that failed.
     pub async fn refresh(&mut self) -> Result<(), NetError> {
-        let Some(applied) = &self.applied else {
+        let Some(applied) = self.applied.as_ref().filter(|_| !self.adopted) else {
             return Ok(());
         };
         let plan = applied.plan.clone();
@@ -238,6 +266,20 @@ impl Local {
             wanted.entries.extend(finder.fulfil(wish).await?);
         }
         wanted.seen = finder.into_seen().await?;
+        Ok(wanted)
+    }
+
+    /// All routes that were adopted, and one to the address.
+    async fn beside_adopted(&self, address: IpAddr) -> Result<Wanted, NetError> {
+        let mut wanted = Wanted::default();
+        let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
+            return Ok(wanted);
+        };
+        wanted.entries.clone_from(&applied.routes);
+        let mut finder = Finder::new(kernel, applied, Find::New);
+        wanted
+            .entries
+            .extend(finder.fulfil(wishes::RouteWish::Bypass(address)).await?);
         Ok(wanted)
     }
 

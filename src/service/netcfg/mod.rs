@@ -50,6 +50,19 @@ impl Network {
         Self::Local(Box::new(Local::new(options)))
     }
 
+    /// Takes over what an earlier process with the same record left in force on this device, as it is: the way to a
+    /// server can be protected, and the plan that is applied later changes what it must.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read, or is that of another device.
+    pub async fn adopt(&mut self, tun: TunDevice) -> Result<(), NetError> {
+        match self {
+            Self::Local(local) => local.adopt(tun).await,
+            Self::Nobody => Ok(()),
+        }
+    }
+
     /// Puts a plan in force on a device. What an earlier process with the same record left there is adopted or taken
     /// back.
     ///

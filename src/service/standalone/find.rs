@@ -16,12 +16,19 @@ const PLACES: [(&str, &str); 3] = [
 ///
 /// The places in which there is none.
 pub fn profile(root: &Path, name: &str) -> Result<PathBuf, Vec<PathBuf>> {
-    let places = PLACES.map(|(folder, ending)| root.join(folder).join(format!("{name}.{ending}")));
+    let places = places(root, name);
     // One that is there but cannot be looked at is found: reading it says what is wrong.
     let found = places
         .iter()
         .find(|path| !matches!(path.try_exists(), Ok(false)));
-    found.cloned().ok_or_else(|| places.to_vec())
+    found.cloned().ok_or(places)
+}
+
+/// Every place where the profile of the instance `name` may be.
+#[must_use]
+pub fn places(root: &Path, name: &str) -> Vec<PathBuf> {
+    let place = |(folder, ending)| root.join(folder).join(format!("{name}.{ending}"));
+    PLACES.map(place).to_vec()
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ pub mod answers;
 pub mod ask_password;
 pub mod find;
 pub mod profile;
+pub mod upkeep;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::time_provider::TimeProvider;
@@ -21,12 +22,17 @@ use super::backend::loop_turns;
 use super::changes::Changes;
 use super::cli::{surroundings, system_bus};
 use super::effects::{Effects, Work};
+use super::kept_device::KeptDevice;
 use super::log::LogControl;
-use super::netcfg::{LocalOptions, Network};
+use super::netcfg::{LocalOptions, NetError, Network, TunDevice};
 use super::profile::ProfileFile;
+use super::profile_copy::ProfileCopy;
 use super::run::{Front, Loop};
+use super::set_up::index_of;
 use super::signals::Signals;
 use super::systemd::credentials::Credentials;
+use super::systemd::fd_store::Inherited;
+use super::systemd::notify::Notifier;
 use super::systemd::unit::Instance;
 use super::systemd::watchdog::Watchdog;
 use super::tunnel::clock::Clock;
@@ -44,29 +50,40 @@ use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
 ///
 /// The system has no signals, threads or descriptors for us.
 pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<EndClass> {
-    let path = match find::profile(Path::new("/"), instance.name()) {
+    let copy = ProfileCopy::find(&upkeep::copy_folder(instance));
+    let path = match &copy {
+        Some(copy) => copy
+            .origin()?
+            .ok_or_else(|| find::places(Path::new("/"), instance.name())),
+        None => find::profile(Path::new("/"), instance.name()),
+    };
+    let path = match path {
         Ok(path) => path,
         Err(places) => {
-            let places: Vec<_> = places
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            error!(
-                instance = instance.name(),
-                "there is no profile for this instance: write one of {}",
-                places.join(", ")
-            );
+            missing(instance, &places);
             return Ok(EndClass::ProfileUnusable);
         }
     };
     info!(profile = %path.display(), "the session of this profile begins");
     let signals = Signals::listen()?;
     let credentials = Credentials::from_environment();
-    let file = ProfileFile::new(path, Vec::new()).with_log(log);
+    let file = ProfileFile::new(path, Vec::new())
+        .with_log(log)
+        .with_copy(copy);
     let profiles = InstanceProfile::new(file, credentials.clone());
-    let network = Network::local(LocalOptions::default());
+    let mut device = KeptDevice::from_store(&mut Inherited::take()?);
+    let mut network = Network::local(LocalOptions {
+        record: Some(upkeep::network_record(instance)?),
+        ..LocalOptions::default()
+    });
+    if let Some(name) = device.name().map(ToOwned::to_owned) {
+        if let Err(error) = adopt(&mut network, name).await {
+            warn!(%error, "what the process before left in force is of no use");
+            device.forget();
+        }
+    }
     let changes = Box::pin(async { Changes::start(system_bus().await) });
-    let effects = Effects::new(network, Box::new(profiles), changes)?;
+    let effects = Effects::new(network, Box::new(profiles), changes)?.with_device(device);
     let policy = Policy {
         registration: Registration::None,
         ready: ReadyWhen::Connected,
@@ -86,6 +103,26 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         class = running => Ok(class),
         () = watched(callers) => Ok(EndClass::Internal),
     }
+}
+
+/// Says that there is no profile, to the journal and to the service manager.
+fn missing(instance: &Instance, places: &[PathBuf]) {
+    let places: Vec<_> = places
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let places = places.join(", ");
+    Notifier::default().status(&format!("there is no profile: write one of {places}"));
+    let reason = format!("write one of {places}");
+    error!(
+        instance = instance.name(),
+        reason, "there is no profile for this instance"
+    );
+}
+
+async fn adopt(network: &mut Network, name: String) -> Result<(), NetError> {
+    let index = index_of(&name).map_err(|error| NetError::new("find the device", &name, error))?;
+    network.adopt(TunDevice { name, index }).await
 }
 
 /// Feeds the watchdog while session loop and tunnel thread turn. Never ends.

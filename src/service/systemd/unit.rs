@@ -101,6 +101,12 @@ impl Instance {
             .ok_or_else(|| io::Error::other("what the starter left cannot be read"))
     }
 
+    /// Whether something is left for the instance.
+    #[must_use]
+    pub fn is_awaited(&self, directory: &Path) -> bool {
+        self.path(directory).exists()
+    }
+
     /// Takes back what was left for an instance that did not start. One that was taken is no error.
     pub fn take_back(&self, directory: &Path) {
         drop(fs::remove_file(self.path(directory)));

@@ -5,6 +5,7 @@ pub mod logger;
 pub mod netcfg;
 pub mod resolved;
 pub mod systemd;
+pub mod unit_job;
 
 use std::time::Duration;
 
