@@ -14,10 +14,11 @@ use tracing::{debug, error, warn};
 use super::about;
 use super::backend::SessionArgs;
 use super::changes::Changes;
+use super::check::Judgement;
 use super::effects::{Effects, Work};
 use super::log;
 use super::netcfg::{LocalOptions, Network};
-use super::profile::{ProfileFile, Read, ReadError};
+use super::profile::ProfileFile;
 use super::run::{Front, Loop};
 use super::signals::Signals;
 use super::standalone::upkeep::UpkeepArgs;
@@ -25,9 +26,7 @@ use super::starter::StarterOptions;
 use super::systemd::exit;
 use super::terminal;
 use super::tunnel::clock::Clock;
-use crate::engine::config::build::{Blueprint, BlueprintError};
-use crate::engine::config::{PeerInfo, Surroundings};
-use crate::engine::profile::model::Profile;
+use crate::engine::config::Surroundings;
 use crate::engine::secret::SecretText;
 use crate::engine::session::effect::Summary;
 use crate::engine::session::ended::EndClass;
@@ -113,40 +112,16 @@ pub enum NetworkBy {
 #[must_use]
 pub fn check(args: CheckArgs) -> ExitCode {
     let name = args.profile.display().to_string();
-    let verdict = ProfileFile::new(args.profile, args.overrides).read();
-    let lines = match &verdict {
-        Ok(Read { profile, notes }) => {
-            let mut lines: Vec<String> = notes.iter().map(|note| format!("note: {note}")).collect();
-            lines.extend(deeper(profile));
-            lines
-        }
-        Err(ReadError::Profile { errors }) => errors
-            .iter()
-            .map(|error| format!("error: {error}"))
-            .collect(),
-        Err(error @ (ReadError::File { .. } | ReadError::Override(_))) => {
-            vec![format!("error: {error}")]
-        }
-    };
-    let has_errors = lines.iter().any(|line| line.starts_with("error: "));
-    let mut text = lines.join("\n");
-    if !has_errors {
-        text = format!("{text}\n{name}: the profile can be used");
+    let file = ProfileFile::new(args.profile, args.overrides);
+    let judgement = Judgement::of(&file, &surroundings());
+    let usable = judgement.is_usable();
+    let mut lines = judgement.lines;
+    if usable {
+        lines.push(format!("{name}: the profile can be used"));
     }
-    match io::stdout().write_all(format!("{}\n", text.trim_start()).as_bytes()) {
-        Ok(()) if !has_errors => ExitCode::SUCCESS,
+    match io::stdout().write_all(format!("{}\n", lines.join("\n")).as_bytes()) {
+        Ok(()) if usable => ExitCode::SUCCESS,
         Ok(()) | Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// What only shows when keys and certificates are opened.
-fn deeper(profile: &Profile) -> Option<String> {
-    match Blueprint::new(profile, None, &PeerInfo::default(), &surroundings()) {
-        Ok(_) => None,
-        Err(error @ (BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong)) => {
-            Some(format!("note: {error}"))
-        }
-        Err(BlueprintError::Unusable(why)) => Some(format!("error: {why}")),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod about;
 pub mod backend;
 pub mod changes;
+pub mod check;
 pub mod cli;
 pub mod dbus;
 pub mod effects;

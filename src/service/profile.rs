@@ -133,17 +133,9 @@ impl ProfileFile {
     }
 
     fn text(&self, bytes: Vec<u8>) -> Result<String, ReadError> {
-        let refused = |why: &str| ReadError::File {
+        decoded(bytes).map_err(|why| ReadError::File {
             path: self.path.clone(),
             source: io::Error::new(io::ErrorKind::InvalidData, why),
-        };
-        if bytes.contains(&0) {
-            return Err(refused("it holds a NUL byte, so it is no text"));
-        }
-        String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            error.into_bytes().zeroize();
-            refused(&format!("byte {at} is not UTF-8"))
         })
     }
 }
@@ -184,7 +176,14 @@ pub(super) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> 
                 Err(error)
             }
         })
-        .map_err(|error| format!("{}: {error}{}", beside.display(), advice(&error)))
+        .map_err(|error| {
+            let place = beside.display();
+            if beside == Path::new(file) {
+                format!("{error}{}", advice(&error))
+            } else {
+                format!("{error}, looked for at {place}{}", advice(&error))
+            }
+        })
 }
 
 /// Reads a file as far as a profile or a file of it may be long.
@@ -206,6 +205,38 @@ pub(super) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// Bytes to text. Comments may be in another encoding, as people write them; nothing else may.
+fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        bytes.zeroize();
+        return Err("it is in UTF-16; save it as UTF-8".to_owned());
+    }
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        let line = line_of(&bytes, at);
+        bytes.zeroize();
+        return Err(format!("line {line} holds a NUL byte, so it is no text"));
+    }
+    for line in bytes.split_mut(|byte| *byte == b'\n') {
+        let is_comment = matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
+        if is_comment && std::str::from_utf8(line).is_err() {
+            let foreign = line.iter_mut().filter(|byte| !byte.is_ascii());
+            foreign.for_each(|byte| *byte = b'?');
+        }
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        let line = line_of(&bytes, at);
+        bytes.zeroize();
+        format!("line {line} is not in UTF-8; save the file as UTF-8")
+    })
+}
+
+/// The line of a byte, from 1.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes.iter().take(at).filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// User name and password on two lines.
@@ -242,6 +273,16 @@ mod tests {
         assert_eq!(both.password.expect("it has one").expose(), "secret");
         let name_only = login("alice\n");
         assert!(name_only.password.is_none());
+    }
+
+    #[test]
+    fn comments_may_be_in_another_encoding_and_nothing_else() {
+        let text = decoded(b"# f\xfcr\nverb 3\n".to_vec());
+        assert_eq!(text.as_deref(), Ok("# f?r\nverb 3\n"));
+        let refused = decoded(b"verb 3\nsetenv UV_X f\xfcr\n".to_vec()).unwrap_err();
+        assert!(refused.starts_with("line 2 "), "{refused}");
+        let refused = decoded(b"verb 3\n\n\0".to_vec()).unwrap_err();
+        assert!(refused.starts_with("line 3 "), "{refused}");
     }
 
     #[test]

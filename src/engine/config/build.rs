@@ -156,6 +156,34 @@ fn peer_info(profile: &PeerInfo, about: &PeerInfo) -> PeerInfo {
     }
 }
 
+/// All that stands in the way of a blueprint, not only the first of it; each problem once.
+#[must_use]
+pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<BlueprintError> {
+    let options = &profile.tls;
+    let passphrase = passphrase.or(options.key_passphrase.as_deref());
+    let own = match &options.pkcs12 {
+        Some(pkcs12) => Bundle::open(pkcs12.content.expose(), passphrase)
+            .map(drop)
+            .map_err(|error| refused(pkcs12, "pkcs12", error)),
+        None => identity(options, passphrase).map(drop),
+    };
+    let mut found: Vec<BlueprintError> = own.err().into_iter().collect();
+    found.extend(options.ca.iter().filter_map(|ca| certificates_of(ca).err()));
+    let lists = options.crl.iter().flatten();
+    found.extend(lists.filter_map(|list| revocation_lists(list).err()));
+    for remote in &profile.remotes {
+        if let Err(error) = wrapping(&remote.options.wrapping) {
+            if !found.contains(&error) {
+                found.push(error);
+            }
+        }
+    }
+    if found.is_empty() {
+        found.extend(tls(options, passphrase).err());
+    }
+    found
+}
+
 fn socket(profile: &Profile, remote: &Remote) -> SocketWishes {
     SocketWishes {
         local: remote.options.local.clone(),
@@ -226,6 +254,14 @@ fn identity(
     let (Some(cert), Some(key)) = (&options.cert, &options.key) else {
         return Ok(None);
     };
+    let chain = pki::certificates(text(cert, "cert")?);
+    if chain
+        .map_err(|error| refused(cert, "cert", error))?
+        .is_empty()
+    {
+        let missing = PkiError::Missing("complete certificate in it");
+        return Err(refused(cert, "cert", missing));
+    }
     let extra = joined(&options.extra_certs, "extra-certs")?;
     let identity = Identity::from_pem(
         text(cert, "cert")?,
@@ -233,7 +269,7 @@ fn identity(
         passphrase,
         Some(extra.as_str()),
     )
-    .map_err(|error| refused(key, "cert or key", error))?;
+    .map_err(|error| refused(key, "key", error))?;
     Ok(Some(identity))
 }
 
@@ -248,8 +284,7 @@ fn trust(
         fingerprints: options.fingerprints.clone(),
     };
     for ca in &options.ca {
-        let found = pki::certificates(text(ca, "ca")?).map_err(|e| refused(ca, "ca", e))?;
-        trust.anchors.extend(found);
+        trust.anchors.extend(certificates_of(ca)?);
     }
     if trust.anchors.is_empty() && trust.fingerprints.is_empty() {
         return Err(BlueprintError::Unusable(
@@ -268,6 +303,18 @@ fn trust(
         trust.revocation_lists = Some(found);
     }
     Ok(trust)
+}
+
+fn certificates_of(ca: &Material) -> Result<Vec<CertificateDer<'static>>, BlueprintError> {
+    let found = pki::certificates(text(ca, "ca")?).map_err(|error| refused(ca, "ca", error))?;
+    if found.is_empty() {
+        return Err(refused(
+            ca,
+            "ca",
+            PkiError::Missing("complete certificate in it"),
+        ));
+    }
+    Ok(found)
 }
 
 fn revocation_lists(

@@ -259,7 +259,7 @@ mod tests {
         );
         assert_eq!(
             Identity::from_pem(fixture!("client.crt"), "x", None, None).unwrap_err(),
-            PkiError::Missing("private key in key")
+            PkiError::Missing("complete private key in it")
         );
         assert_eq!(
             Trust::from_pem(Some(key), None, Vec::new()).unwrap_err(),

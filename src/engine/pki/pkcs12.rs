@@ -70,7 +70,7 @@ fn to_der(bundle: &[u8]) -> Result<Zeroizing<Vec<u8>>, PkiError> {
     let block = pem::blocks(text).into_iter().next();
     let bytes = match block {
         Some(block) => block.decode()?,
-        None => pem::decode_base64(text)?,
+        None => pem::decode_base64(text).map_err(|_| PkiError::Malformed(WHAT))?,
     };
     from_ber(&bytes)
 }

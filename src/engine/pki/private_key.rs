@@ -31,7 +31,11 @@ pub fn from_pem(
     let block = blocks
         .iter()
         .find(|block| is_private_key(block))
-        .ok_or(PkiError::Missing("private key in key"))?;
+        .ok_or(PkiError::Missing("complete private key in it"))?;
+    if block.label == "DSA PRIVATE KEY" {
+        let why = "a private key of DSA, which TLS no longer has";
+        return Err(PkiError::Unsupported(why.to_owned()));
+    }
     let body = block.decode()?;
     if !is_encrypted(block) {
         return from_der(&body);

@@ -100,7 +100,11 @@ pub(crate) fn choice<T: Copy>(
         .map(|(_, value)| *value)
         .ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            BadValue::new(index, text, format!("one of: {}", words.join(", ")))
+            let right = match words.as_slice() {
+                [only] => (*only).to_owned(),
+                several => format!("one of: {}", several.join(", ")),
+            };
+            BadValue::new(index, text, right)
         })
 }
 
@@ -137,7 +141,14 @@ pub(crate) fn host(args: &[&str], index: usize) -> Result<String, BadValue> {
     if bare.parse::<std::net::IpAddr>().is_ok() || is_host_name(bare) {
         return Ok(bare.to_owned());
     }
-    Err(BadValue::new(index, text, "a host name or an IP address"))
+    let right = if text.contains("://") {
+        "the name of the host alone, without :// and what stands around it"
+    } else if bare.contains(':') && !bare.contains("::") {
+        "a host name or an IP address; the port follows after a blank"
+    } else {
+        "a host name or an IP address"
+    };
+    Err(BadValue::new(index, text, right))
 }
 
 /// Whether a text could be a host name or a DNS domain.

@@ -37,13 +37,15 @@ impl Interpreter<'_, '_> {
                 "tls-client without pull takes no options from the server, which is not supported",
                 "client",
             ),
+            (_, false) if self.blamed(&["mode", "secret", "tls-server"]) => {}
             (_, false) => self.whole_error("client", "this is not a client's profile", "client"),
         }
     }
 
     fn check_trust(&mut self) {
         let tls = &self.profile.tls;
-        if tls.ca.is_empty() && tls.fingerprints.is_empty() && tls.pkcs12.is_none() {
+        let nobody = tls.ca.is_empty() && tls.fingerprints.is_empty() && tls.pkcs12.is_none();
+        if nobody && !self.blamed(&["ca", "capath", "peer-fingerprint", "pkcs12", "secret"]) {
             let reason = "nothing says which server to trust";
             self.whole_error("ca", reason, "ca, peer-fingerprint or pkcs12");
         }
@@ -55,6 +57,9 @@ impl Interpreter<'_, '_> {
     }
 
     fn check_identity(&mut self) {
+        if self.blamed(IDENTITY) {
+            return;
+        }
         let profile = &self.profile;
         let tls = &profile.tls;
         match (&tls.cert, &tls.key, &tls.pkcs12) {
@@ -110,6 +115,9 @@ impl Interpreter<'_, '_> {
     }
 
     fn settle_remotes(&mut self, had_remote: bool) {
+        if !had_remote && self.blamed(&["connection", "remote", "server"]) {
+            return;
+        }
         if !had_remote {
             return self.whole_error("remote", "no server is named", "remote HOST [PORT [PROTO]]");
         }
@@ -133,6 +141,12 @@ impl Interpreter<'_, '_> {
         Ok(())
     }
 
+    /// Whether an error has been found at one of these options, so that what it should have said is not missing too.
+    fn blamed(&self, options: &[&str]) -> bool {
+        let mut errors = self.errors.iter();
+        errors.any(|error| options.contains(&error.directive.as_str()))
+    }
+
     /// An error about the profile as a whole.
     pub(super) fn whole_error(&mut self, directive: &str, reason: &str, right: &str) {
         self.errors.push(ProfileError {
@@ -147,6 +161,20 @@ impl Interpreter<'_, '_> {
         });
     }
 }
+
+/// What could have said who we are.
+const IDENTITY: &[&str] = &[
+    "auth-user-pass",
+    "cert",
+    "cryptoapicert",
+    "key",
+    "management-external-cert",
+    "management-external-key",
+    "pkcs11-id",
+    "pkcs11-providers",
+    "pkcs12",
+    "secret",
+];
 
 impl Profile {
     /// Leaves out the UDP remotes that would go through an HTTP proxy.

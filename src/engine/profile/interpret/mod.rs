@@ -365,13 +365,14 @@ fn arguments(n: usize) -> String {
 
 fn arity(row: &table::OptionRow) -> String {
     let (least, most) = (*row.args.start(), *row.args.end());
-    if least == most {
+    let number = if least == most {
         arguments(least)
     } else if most == usize::MAX {
         format!("at least {}", arguments(least))
     } else {
         format!("{least} to {}", arguments(most))
-    }
+    };
+    format!("{number}. {}", row.help.trim_end_matches('.'))
 }
 
 /// 0 or 1.

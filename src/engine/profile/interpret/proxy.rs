@@ -29,6 +29,19 @@ impl ProxyDraft {
         self.http.is_some() || self.socks.is_some()
     }
 
+    /// This block's proxy, with the options of the profile where the block has none.
+    pub(super) fn over(&self, common: &Self) -> Self {
+        Self {
+            http: self.http.clone(),
+            socks: self.socks.clone(),
+            login: self.login.clone().or_else(|| common.login.clone()),
+            version: self.version.clone().or_else(|| common.version.clone()),
+            agent: self.agent.clone().or_else(|| common.agent.clone()),
+            headers: [common.headers.as_slice(), &self.headers].concat(),
+            timeout: self.timeout.or(common.timeout),
+        }
+    }
+
     /// The proxy with all its options.
     pub(super) fn finished(&self) -> Option<Proxy> {
         if let Some(http) = &self.http {

@@ -117,11 +117,10 @@ impl Draft {
             control_packet_size: self.control_packet_size.or(common.control_packet_size),
             exit_notify: self.exit_notify.or(common.exit_notify),
             proxy: if own_proxy {
-                &self.proxy
+                self.proxy.over(&common.proxy)
             } else {
-                &common.proxy
-            }
-            .clone(),
+                common.proxy.clone()
+            },
             wrapping,
         }
     }

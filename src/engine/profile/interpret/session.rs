@@ -33,7 +33,10 @@ impl Interpreter<'_, '_> {
             "mode" => {}
             "dev" => profile.device.name = device(word(args, 0)?)?,
             "dev-type" => {
-                choice(args, 0, &[("tun", ())])?;
+                let kind = word(args, 0)?;
+                if device(kind)? != "tun" {
+                    return Err(BadValue::new(0, kind, "tun"));
+                }
             }
             "persist-tun" => profile.device.persist = true,
             "txqueuelen" => profile.device.queue_length = Some(number(args, 0, 1..=1_000_000)?),

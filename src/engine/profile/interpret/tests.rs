@@ -118,7 +118,9 @@ fn what_is_missing_is_named() {
 fn a_wrong_number_of_arguments_is_an_error() {
     assert_eq!(
         errors("remote-cert-tls\n"),
-        ["p.ovpn:8:1: remote-cert-tls: it has no argument (1 argument)"]
+        [
+            "p.ovpn:8:1: remote-cert-tls: it has no argument (1 argument. server: the server's certificate must be one for servers)"
+        ]
     );
     assert_eq!(
         errors("verb 1 2\n"),

@@ -116,18 +116,7 @@ impl Interpreter<'_, '_> {
             "remote-cert-ku" => checks.key_usage = Some(key_usages(args)?),
             "ns-cert-type" => checks.netscape_type = Some(choice(args, 0, SIDES)?),
             "verify-x509-name" => checks.name = Some(name_check(args)?),
-            "tls-remote" => {
-                let name = word(args, 0)?;
-                if name.starts_with('/') {
-                    let reason = "the old form of a subject is not supported";
-                    return Err(BadValue::because(
-                        0,
-                        reason,
-                        "verify-x509-name SUBJECT subject",
-                    ));
-                }
-                checks.name = Some(NameCheck::NamePrefix(name.to_owned()));
-            }
+            "tls-remote" => checks.name = Some(tls_remote(word(args, 0)?)?),
             "x509-username-field" => checks.username_field = Some(args.join("_")),
             _ => return Ok(Applied::NotMine),
         }
@@ -336,6 +325,24 @@ fn name_check(args: &[&str]) -> Result<NameCheck, BadValue> {
         )?,
     };
     Ok(form(word(args, 0)?.to_owned()))
+}
+
+/// A subject, in the form of today or in the old one with slashes, else the beginning of the common name.
+fn tls_remote(text: &str) -> Result<NameCheck, BadValue> {
+    let Some(old) = text.strip_prefix('/') else {
+        let form = if text.contains('=') {
+            NameCheck::Subject
+        } else {
+            NameCheck::NamePrefix
+        };
+        return Ok(form(text.to_owned()));
+    };
+    let parts: Vec<&str> = old.split('/').collect();
+    if parts.iter().all(|part| part.contains('=')) {
+        return Ok(NameCheck::Subject(parts.join(", ")));
+    }
+    let right = "verify-x509-name \"C=DE, CN=server\" subject";
+    Err(BadValue::new(0, text, right))
 }
 
 fn names(args: &[&str]) -> Result<Vec<String>, BadValue> {

@@ -107,6 +107,9 @@ impl Lexer<'_> {
         if let Some(comment) = trimmed.strip_prefix(['#', ';']) {
             return self.comment(number, comment);
         }
+        if trimmed.starts_with("-----BEGIN ") {
+            return self.homeless(number);
+        }
         if line.len() > MAX_LINE {
             let right =
                 format!("at most {MAX_LINE} bytes; key material goes between <tag> and </tag>");
@@ -187,6 +190,19 @@ impl Lexer<'_> {
         });
     }
 
+    /// A key or certificate that stands in no block is passed over as one thing, and nothing of it is shown.
+    fn homeless(&mut self, number: usize) {
+        while let Some((_, line)) = self.lines.next_if(|(_, line)| !is_tag(line)) {
+            if line.trim_start().starts_with("-----END ") {
+                break;
+            }
+        }
+        let right =
+            "it stands between <tag> and </tag>, such as <ca>, <cert>, <key> or <tls-crypt>";
+        let reason = "a certificate or a key outside of a block";
+        self.error(number, 1, "", reason, right);
+    }
+
     /// A comment means something if Access Server wrote it.
     fn comment(&mut self, number: usize, comment: &str) {
         let Some(meta) = comment.trim().strip_prefix(META_PREFIX) else {
@@ -248,6 +264,10 @@ impl Lexer<'_> {
             right: right.to_owned(),
         });
     }
+}
+
+fn is_tag(line: &str) -> bool {
+    line.trim_start().starts_with('<')
 }
 
 /// `<tag>` to `tag`.

@@ -114,3 +114,17 @@ proptest! {
         let _ = lex("p", &text);
     }
 }
+
+#[test]
+fn a_key_outside_of_a_block_is_one_error_that_shows_nothing_of_it() {
+    let lexed = lex(
+        "p",
+        "verb 3\n-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----\nnobind\n\
+         -----BEGIN CERTIFICATE-----\nMIIcut\n<ca>\nx\n</ca>\n",
+    );
+    let names: Vec<&str> = lexed.directives.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names, ["verb", "nobind", "ca"]);
+    let lines: Vec<usize> = lexed.errors.iter().map(|error| error.place.line).collect();
+    assert_eq!(lines, [2, 6]);
+    assert!(!format!("{:?}", lexed.errors).contains("MII"));
+}

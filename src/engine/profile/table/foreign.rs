@@ -4,6 +4,10 @@ use super::{OptionRow, refuse};
 
 pub(super) static ROWS: &[OptionRow] = &[
     refuse(
+        "auth-federate",
+        "this login is known to the client of AWS alone",
+    ),
+    refuse(
         "auth-gen-token",
         "this is a client; the option is for servers",
     ),

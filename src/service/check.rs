@@ -1,0 +1,112 @@
+//! Everything that can be said about a profile without connecting.
+
+use super::profile::{ProfileFile, Read, ReadError};
+use crate::engine::config::build::{self, Blueprint, BlueprintError};
+use crate::engine::config::{Endpoint, PeerInfo, Surroundings};
+use crate::engine::control::tls::{TlsFactory, TlsSetupError};
+use crate::engine::pki::PkiError;
+use crate::engine::profile::model::{Profile, Remote};
+
+/// What has been found out about a profile.
+#[derive(Debug)]
+pub struct Judgement {
+    /// One line for each thing to say: `error: ...` and `note: ...`, each with file, line and column where it has them.
+    pub lines: Vec<String>,
+    /// The profile, if its text could be understood.
+    pub profile: Option<Profile>,
+}
+
+impl Judgement {
+    /// Reads a profile and all that it names, and opens its keys and certificates.
+    #[must_use]
+    pub fn of(file: &ProfileFile, surroundings: &Surroundings) -> Self {
+        match file.read() {
+            Ok(Read { profile, notes }) => {
+                let mut lines: Vec<String> =
+                    notes.iter().map(|note| format!("note: {note}")).collect();
+                lines.extend(deeper(&profile, surroundings));
+                Self {
+                    lines,
+                    profile: Some(profile),
+                }
+            }
+            Err(ReadError::Profile { errors }) => Self::refused(errors),
+            Err(error @ (ReadError::File { .. } | ReadError::Override(_))) => {
+                Self::refused([error])
+            }
+        }
+    }
+
+    fn refused<E: ToString>(errors: impl IntoIterator<Item = E>) -> Self {
+        let error = |error: E| format!("error: {}", error.to_string());
+        Self {
+            lines: errors.into_iter().map(error).collect(),
+            profile: None,
+        }
+    }
+
+    /// Whether the profile can be used.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        !self.lines.iter().any(|line| line.starts_with("error: "))
+    }
+}
+
+/// What only shows when keys and certificates are opened.
+fn deeper(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
+    let problems = build::problems(profile, None);
+    if problems.is_empty() {
+        return handshake(profile, surroundings);
+    }
+    let line = |problem: BlueprintError| match problem {
+        BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong => {
+            format!("note: {problem}")
+        }
+        BlueprintError::Unusable(why) => format!("error: {why}"),
+    };
+    problems.into_iter().map(line).collect()
+}
+
+/// What only shows when a TLS session is prepared.
+fn handshake(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
+    let (Ok(blueprint), Some(first)) = (
+        Blueprint::new(profile, None, &PeerInfo::default(), surroundings),
+        profile.remotes.first(),
+    ) else {
+        return Vec::new();
+    };
+    let attempt = blueprint
+        .remote(0)
+        .map(|remote| remote.attempt(endpoint(first), None, None));
+    let Some(config) = attempt else {
+        return Vec::new();
+    };
+    match TlsFactory::new(&config.tls, surroundings) {
+        Ok(factory) if factory.ignored().is_empty() => Vec::new(),
+        Ok(factory) => vec![format!(
+            "note: {}: names of TLS suites and groups that mean nothing here: {}",
+            profile.name,
+            factory.ignored().join(", ")
+        )],
+        Err(error) => vec![format!("error: {}: {error}", blamed(profile, &error))],
+    }
+}
+
+/// What of the profile an error of TLS is about.
+fn blamed(profile: &Profile, error: &TlsSetupError) -> String {
+    let key = profile.tls.key.as_ref().or(profile.tls.pkcs12.as_ref());
+    match (error, key) {
+        (TlsSetupError::Key(PkiError::Mismatch | PkiError::Unsupported(_)), Some(key)) => {
+            format!("{}: key", key.place)
+        }
+        _ => profile.name.clone(),
+    }
+}
+
+fn endpoint(remote: &Remote) -> Endpoint {
+    Endpoint {
+        host: remote.host.clone(),
+        address: ([0, 0, 0, 0], remote.port).into(),
+        transport: remote.transport,
+    }
+}
