@@ -484,6 +484,16 @@ fn t8_a_second_disconnect_is_granted_after_the_loop_has_ended() {
 }
 
 #[test]
+fn t8_a_disconnect_is_answered_before_a_goodbye_that_takes_long() {
+    on_one_thread(async {
+        let mut scene = Scene::begin().await;
+        let told = scene.told("Disconnect", Ok(Told::Done));
+        let answer = tokio::time::timeout(Duration::from_secs(4), told).await;
+        assert_eq!(error_of(&answer.expect("in time")).0, "");
+    });
+}
+
+#[test]
 fn t28_a_lost_session_manager_ends_the_session() {
     on_one_thread(async {
         let mut scene = Scene::begin().await;

@@ -17,8 +17,8 @@ use crate::engine::session::command::Refusal;
 pub(super) enum Finished {
     /// Send this.
     Answer(Message),
-    /// The log service listens.
-    Attached(Attached),
+    /// The log service listens, or does not.
+    Attached(Option<Attached>),
     /// There is nothing to send.
     Nothing,
     /// The session manager took us on.
@@ -46,6 +46,13 @@ pub(super) async fn ask_loop(calls: mpsc::Sender<Call>, ask: Ask) -> Result<Told
         return at_the_end;
     }
     told.await.unwrap_or(at_the_end)
+}
+
+/// Waits for the loop's end, so that who says goodbye finds everything taken back; but never for long.
+pub(super) async fn ended_in_time(calls: &mpsc::Sender<Call>) {
+    if tokio::time::timeout(GOODBYE, calls.closed()).await.is_err() {
+        debug!("the goodbye takes long; it is answered before its end");
+    }
 }
 
 /// Waits for what the loop tells, and makes an answer of it.
@@ -97,6 +104,8 @@ impl Assignment {
 
 /// Has a log service that was restarted listen again.
 pub(super) async fn attach_again(connection: Connection, session_path: Option<String>) -> Finished {
+    // A service that is just being replaced gets the time for it.
+    tokio::time::sleep(REPLACEMENT).await;
     match Attached::attach(&connection, BACKEND_INTERFACES).await {
         Ok(attached) => {
             let assignment = Assignment {
@@ -104,11 +113,11 @@ pub(super) async fn attach_again(connection: Connection, session_path: Option<St
                 attached: Some(attached.clone()),
             };
             assignment.carry_out().await;
-            Finished::Attached(attached)
+            Finished::Attached(Some(attached))
         }
         Err(error) => {
             warn!(%error, "the log service does not listen");
-            Finished::Nothing
+            Finished::Attached(None)
         }
     }
 }
@@ -132,3 +141,7 @@ pub(super) fn finished(message: zbus::Result<Message>) -> Finished {
         }
     }
 }
+
+const REPLACEMENT: std::time::Duration = std::time::Duration::from_millis(100);
+/// Callers wait for 5 s, and on each other.
+const GOODBYE: std::time::Duration = std::time::Duration::from_millis(1500);

@@ -14,7 +14,8 @@ use zbus::zvariant::{OwnedValue, Value};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::answers::{
-    Assignment, Finished, answer_later, ask_loop, attach_again, finished, view_or_nothing,
+    Assignment, Finished, answer_later, ask_loop, attach_again, ended_in_time, finished,
+    view_or_nothing,
 };
 use super::call::{Ask, Call};
 use super::error::BusError;
@@ -72,6 +73,7 @@ pub struct SessionObject {
     log: BusLogControl,
     source: LogSource,
     attached: Option<Attached>,
+    attaching: bool,
     session_path: Option<String>,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Finished>>>>,
 }
@@ -111,6 +113,7 @@ impl SessionObject {
             records,
             source,
             attached: None,
+            attaching: false,
             session_path: None,
             pending: FuturesUnordered::new(),
         };
@@ -216,9 +219,10 @@ impl SessionObject {
             self.tell_loop(Ask::Disconnect);
         }
         if change.name == names::LOG {
-            // What was attached was attached to the one before.
+            // What was attached was attached to the one before. Attaching brings a service back that went away.
             self.attached = None;
-            if change.owner.is_some() {
+            if !self.attaching {
+                self.attaching = true;
                 let attaching = attach_again(self.connection.clone(), self.session_path.clone());
                 self.pending.push(Box::pin(attaching));
             }
@@ -254,7 +258,10 @@ impl SessionObject {
     async fn finish(&mut self, finished: Finished) {
         match finished {
             Finished::Answer(message) => self.send(&message).await,
-            Finished::Attached(attached) => self.attached = Some(attached),
+            Finished::Attached(attached) => {
+                self.attaching = false;
+                self.attached = attached;
+            }
             Finished::Nothing => {}
             Finished::Registered {
                 answer,
@@ -306,7 +313,16 @@ impl SessionObject {
         } else {
             None
         };
+        let goodbye = matches!(ask, Ask::Disconnect | Ask::ForceShutdown);
         let told = ask_loop(self.calls.clone(), ask);
+        let calls = self.calls.clone();
+        let told = async move {
+            let told = told.await;
+            if goodbye {
+                ended_in_time(&calls).await;
+            }
+            told
+        };
         let answering = answer_later(call.clone(), member, told, assign);
         self.pending.push(Box::pin(answering));
         Ok(())

@@ -32,7 +32,7 @@ impl Attached {
         interfaces: &'static [&'static str],
     ) -> Result<Self, CallError> {
         for interface in interfaces {
-            call(connection, SERVICE, "Attach", interface, PATIENCE).await?;
+            attach_one(connection, interface).await?;
         }
         Ok(Self {
             connection: connection.clone(),
@@ -70,6 +70,21 @@ impl Attached {
     }
 }
 
+/// A service that was just started owns its name a moment before it has its object.
+async fn attach_one(connection: &Connection, interface: &str) -> Result<(), CallError> {
+    let mut tries = 0;
+    loop {
+        match call(connection, SERVICE, "Attach", &interface, PATIENCE).await {
+            Ok(_) => return Ok(()),
+            Err(CallError::Failed { reason, .. }) if reason.contains(TWICE) => return Ok(()),
+            Err(error @ CallError::TimedOut { .. }) => return Err(error),
+            Err(error) if tries >= TRIES => return Err(error),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
 const SERVICE: Target<'static> = Target {
     destination: names::LOG,
     path: names::LOG_PATH,
@@ -78,3 +93,7 @@ const SERVICE: Target<'static> = Target {
 /// The session manager waits for us at this time, for 5 s in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BRIEFLY: Duration = Duration::from_millis(300);
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+/// What the service says about an interface that it listens to already.
+const TWICE: &str = "Already attached";
