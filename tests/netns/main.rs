@@ -10,12 +10,14 @@
 mod common;
 
 mod changes;
+mod compression;
 mod lasting;
 mod manners;
 mod matrix;
 mod moving;
 mod names;
 mod network;
+mod proxies;
 mod scene;
 mod trouble;
 
