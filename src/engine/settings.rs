@@ -200,8 +200,9 @@ pub struct DataConfig {
     pub mssfix: MssFix,
     /// How far behind the newest packet one may be, in packets.
     pub replay_window: u32,
-    /// Data travels with a SOCKS5 UDP header of 10 bytes in front (counts for `mssfix`).
-    pub socks_udp: bool,
+    /// The SOCKS5 header in front of each datagram (counts for `mssfix`), in bytes: 10 for a server with an IPv4 address, 22
+    /// for IPv6, else 0.
+    pub socks_header: u8,
 }
 
 /// What we say about ourselves (`IV_*`, `UV_*`).

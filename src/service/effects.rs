@@ -359,6 +359,7 @@ impl Effects {
                     .or_else(|| answer.addresses.first());
                 if let Some(detour) = &mut attempt.detour {
                     detour.address = first.map(|ip| SocketAddr::new(*ip, lookup.port));
+                    attempt.config.data.socks_header = detour.header_length();
                 }
                 self.begin_attempt(attempt, protect);
             }

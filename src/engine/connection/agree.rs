@@ -64,7 +64,7 @@ pub(super) fn data_setup(
         reneg_bytes: limit(pushed.reneg_bytes, config.timing.reneg_bytes),
         reneg_packets: limit(pushed.reneg_packets, config.timing.reneg_packets),
         replay_window: data.replay_window,
-        socks_udp: data.socks_udp,
+        socks_header: data.socks_header,
         transport: config.endpoint.transport,
         tun_mtu: tun_mtu(data, pushed),
         tun_mtu_max: data.tun_mtu_max,
@@ -163,7 +163,7 @@ mod tests {
             tun_mtu_max: 1600,
             mssfix: MssFix::Default,
             replay_window: 2048,
-            socks_udp: false,
+            socks_header: 0,
         }
     }
 

@@ -30,7 +30,7 @@ impl MssLimit {
             Transport::Udp => 0,
         };
         let head = if peer_id { 4 } else { 1 };
-        let socks = if setup.socks_udp { 10 } else { 0 };
+        let socks = usize::from(setup.socks_header);
         let room = size.checked_sub(stream_prefix + head + socks + outer)?;
         let framing = match framing {
             Framing::None | Framing::V2 => 0,
@@ -227,6 +227,20 @@ mod tests {
                 v4: 1492 - 40 - 20 - 2 - 24 - 40
             })
         );
+    }
+
+    #[test]
+    fn a_socks_proxy_costs_its_header() {
+        for socks_header in [10, 22] {
+            let setup = DataSetup {
+                mssfix: MssFix::Default,
+                socks_header,
+                ..setup()
+            };
+            let limit = MssLimit::new(&setup, Format::Classic, true, Framing::None);
+            let v4 = 1492 - 28 - 24 - 40 - u16::from(socks_header);
+            assert_eq!(limit, Some(MssLimit { v4 }));
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct DataSetup {
     pub reneg_packets: Option<u64>,
     /// How far behind the newest packet one may be, in packets.
     pub replay_window: u32,
-    /// Data travels with a SOCKS5 UDP header in front (counts for `mssfix`).
-    pub socks_udp: bool,
+    /// The SOCKS5 header in front of each datagram, in bytes (counts for `mssfix`).
+    pub socks_header: u8,
     /// UDP or TCP (counts for `mssfix`).
     pub transport: Transport,
     /// MTU of the TUN device.

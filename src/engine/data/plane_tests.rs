@@ -36,7 +36,7 @@ pub(in crate::engine::data) fn setup() -> DataSetup {
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,
-        socks_udp: false,
+        socks_header: 0,
         transport: Transport::Udp,
         tun_mtu: 1500,
         tun_mtu_max: 1600,

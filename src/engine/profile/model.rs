@@ -87,7 +87,11 @@ impl Profile {
             tun_mtu_max: remote.options.tun_mtu_max,
             mssfix: remote.options.mssfix,
             replay_window: self.data.replay_window,
-            socks_udp: socks && remote.transport == Transport::Udp,
+            socks_header: if socks && remote.transport == Transport::Udp {
+                10
+            } else {
+                0
+            },
         }
     }
 

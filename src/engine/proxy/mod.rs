@@ -8,6 +8,7 @@ pub mod socks_udp;
 use std::net::SocketAddr;
 
 pub use self::error::ProxyError;
+use self::socks_udp::Header;
 use super::config::Surroundings;
 use super::profile::model::Login;
 use super::profile::proxy::Proxy;
@@ -25,6 +26,15 @@ pub struct Detour {
     pub port: u16,
     /// The server's address, for proxies that do not resolve names (SOCKS5 over UDP).
     pub address: Option<SocketAddr>,
+}
+
+impl Detour {
+    /// How many bytes the proxy needs in front of each datagram.
+    #[must_use]
+    pub fn header_length(&self) -> u8 {
+        let header = self.address.map(Header::to);
+        header.map_or(0, |header| header.bytes().len().try_into().unwrap_or(0))
+    }
 }
 
 /// What comes next in a conversation with a proxy.

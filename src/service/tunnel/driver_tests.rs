@@ -67,7 +67,7 @@ fn attempt(transport: Kind, address: SocketAddr) -> Order {
             tun_mtu_max: 1600,
             mssfix: MssFix::Default,
             replay_window: 2048,
-            socks_udp: false,
+            socks_header: 0,
         },
         peer_info: PeerInfo::default(),
         timing: Timing::default(),

@@ -60,7 +60,7 @@ impl Side {
             reneg_bytes: None,
             reneg_packets: None,
             replay_window: 2048,
-            socks_udp: false,
+            socks_header: 0,
             transport: Kind::Udp,
             tun_mtu: 1500,
             tun_mtu_max: 1500,

@@ -61,7 +61,7 @@ pub(crate) fn config(surroundings: Surroundings) -> ConnectionConfig {
             tun_mtu_max: 1600,
             mssfix: MssFix::Default,
             replay_window: 2048,
-            socks_udp: false,
+            socks_header: 0,
         },
         peer_info: PeerInfo::default(),
         timing: Timing {

@@ -104,7 +104,7 @@ pub(crate) fn data_plane(script: &Script, surroundings: &Surroundings, now: Inst
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,
-        socks_udp: false,
+        socks_header: 0,
         transport: script.transport,
         tun_mtu: 1500,
         tun_mtu_max: 1500,

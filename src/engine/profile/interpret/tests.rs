@@ -287,7 +287,7 @@ fn proxies_carry_what_they_can() {
     assert_eq!(errors("http-proxy proxy.example 8080\n").len(), 1);
 
     let profile = good("socks-proxy 127.0.0.1\n");
-    assert!(profile.data(&profile.remotes[0]).socks_udp);
+    assert_eq!(profile.data(&profile.remotes[0]).socks_header, 10);
 }
 
 #[test]
