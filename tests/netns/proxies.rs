@@ -12,7 +12,7 @@ use md4::{Digest as _, Md4};
 use md5::Md5;
 
 use super::client::{Client, Program, Streams};
-use super::namespace::{FAR_V4, Namespace};
+use super::namespace::{FAR_V4, FAR_V6, Namespace};
 use super::process::Process;
 use super::scene::{self, INSIDE_V4, Login, Scene, Transport, Wrapping};
 use super::traffic::{Direction, transfer};
@@ -282,9 +282,9 @@ fn dante(scene: &Scene, login: bool) -> Process {
     let config = scene.file(
         "danted.conf",
         &format!(
-            "logoutput: stderr\ninternal: {FAR_V4} port = 1080\nexternal: {FAR_V4}\nclientmethod: none\nsocksmethod: {method}\n\
+            "logoutput: stderr\ninternal: {FAR_V4} port = 1080\nexternal: {FAR_V4}\nexternal: {FAR_V6}\nclientmethod: none\nsocksmethod: {method}\n\
              user.privileged: root\nuser.unprivileged: root\n\
-             client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}\nsocks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}\n"
+             client pass {{ from: 0/0 to: 0/0 }}\nsocks pass {{ from: 0/0 to: 0/0 }}\n"
         ),
     );
     scene.file(
@@ -338,6 +338,24 @@ fn dante_passes_datagrams_on() {
 #[test]
 fn dante_passes_datagrams_on_after_a_login() {
     by_dante(Transport::Udp, true);
+}
+
+#[test]
+fn dante_passes_datagrams_on_to_an_ipv6_address_that_it_is_told_by_ipv4() {
+    if skipped_connecting(&["danted"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let _server = hidden_server(&scene, Transport::Udp);
+    let _dante = dante(&scene, false);
+    scene.world.client.ip("-6 route del default");
+    let profile = profile(Transport::Udp, FAR_V6);
+    let client = scene.connect(&format!("{profile}socks-proxy {FAR_V4} 1080\n"));
+    client.wait_connected();
+    scene.ping(&client, INSIDE_V4, &["-s", "1400", "-M", "do"]);
+    transfer(&scene.world, Direction::Up, 4 << 20);
+    transfer(&scene.world, Direction::Down, 4 << 20);
+    client.leave();
 }
 
 #[test]
