@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,7 +16,6 @@ use super::netcfg::{NetError, Network};
 use super::resolve::{self, Answer, Names};
 use super::set_up::{NetworkFailure, failure, set_up};
 use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
-use crate::engine::config::build::SocketWishes;
 use crate::engine::data::stats::Stats;
 use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Event, Input};
@@ -156,7 +155,7 @@ impl Effects {
         let attempt = Box::new(Attempt {
             config: launch.config,
             detour: launch.detour,
-            socket: socket_options(&launch.socket, server),
+            socket: SocketOptions::new(&launch.socket, server),
             open_timeout: launch.open_timeout,
         });
         match launch.find_server {
@@ -479,31 +478,6 @@ async fn change(changes: &mut Option<Changes>) -> NetworkChange {
         *changes = None;
     }
     std::future::pending().await
-}
-
-/// How the socket is to be. A local name that is no address is not looked up.
-fn socket_options(wishes: &SocketWishes, server: SocketAddr) -> SocketOptions {
-    let any = match server {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    let host = match &wishes.local {
-        Some(local) => local.parse().ok(),
-        None => wishes.local_port.map(|_| any),
-    };
-    SocketOptions {
-        local: host.map(|host| SocketAddr::new(host, wishes.local_port.unwrap_or(0))),
-        device: wishes.device.clone(),
-        mark: wishes.mark,
-        send_buffer: wishes
-            .send_buffer
-            .and_then(|size| usize::try_from(size).ok()),
-        receive_buffer: wishes
-            .receive_buffer
-            .and_then(|size| usize::try_from(size).ok()),
-        float: wishes.float,
-        inherited: None,
-    }
 }
 
 /// How many reports of the tunnel may wait.

@@ -1,10 +1,11 @@
 //! One attempt as the session orders it: the connection's configuration, and the socket for it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::engine::config::ConnectionConfig;
+use crate::engine::config::build::SocketWishes;
 use crate::engine::proxy::Detour;
 
 /// One attempt at one address.
@@ -37,4 +38,32 @@ pub struct SocketOptions {
     pub float: bool,
     /// A UDP socket kept from before, used in place of a fresh one so that the port stays.
     pub inherited: Option<OwnedFd>,
+}
+
+impl SocketOptions {
+    /// What is wished for a socket to `server`. A local name that is no address is not looked up.
+    #[must_use]
+    pub fn new(wishes: &SocketWishes, server: SocketAddr) -> Self {
+        let any = match server {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let host = match &wishes.local {
+            Some(local) => local.parse().ok(),
+            None => wishes.local_port.map(|_| any),
+        };
+        Self {
+            local: host.map(|host| SocketAddr::new(host, wishes.local_port.unwrap_or(0))),
+            device: wishes.device.clone(),
+            mark: wishes.mark,
+            send_buffer: wishes
+                .send_buffer
+                .and_then(|size| usize::try_from(size).ok()),
+            receive_buffer: wishes
+                .receive_buffer
+                .and_then(|size| usize::try_from(size).ok()),
+            float: wishes.float,
+            inherited: None,
+        }
+    }
 }
