@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use openvpn3_backend::service::cli::{self, Cli, Command};
 use openvpn3_backend::service::standalone::upkeep;
-use openvpn3_backend::service::{backend, starter};
+use openvpn3_backend::service::{backend, manual, starter};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => cli::check(args),
         Command::Cleanup(args) => upkeep::cleanup(&args),
+        Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
+        Command::Manual(args) => manual::manual(&args),
         Command::Prepare(args) => upkeep::prepare(&args),
         Command::Session(args) => backend::main(&args),
         Command::Starter(args) => starter::main(&args),

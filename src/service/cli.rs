@@ -17,6 +17,7 @@ use super::changes::Changes;
 use super::check::Judgement;
 use super::effects::{Effects, Work};
 use super::log;
+use super::manual::{CompletionsArgs, ManualArgs};
 use super::netcfg::{LocalOptions, Network};
 use super::profile::ProfileFile;
 use super::run::{Front, Loop};
@@ -51,6 +52,9 @@ pub enum Command {
     /// Say every problem of a profile.
     #[command(after_help = after_help())]
     Check(CheckArgs),
+    /// Write the completions of a shell; for packages.
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
     /// Connect, and stay connected until a signal comes.
     ///
     /// SIGINT and SIGTERM leave (the second one at once), SIGHUP reads the profile again, SIGUSR1 connects again,
@@ -60,6 +64,9 @@ pub enum Command {
     /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
     #[command(hide = true)]
     Cleanup(UpkeepArgs),
+    /// Write a page of the manual; for packages.
+    #[command(hide = true)]
+    Manual(ManualArgs),
     /// Copy the profile of one unit for the account of its session; for openvpn3-backend@.service.
     #[command(hide = true)]
     Prepare(UpkeepArgs),

@@ -11,6 +11,7 @@ pub mod kept_device;
 pub mod kill_switch;
 pub mod log;
 pub mod managed;
+pub mod manual;
 pub mod netcfg;
 pub mod profile;
 pub mod profile_copy;

@@ -13,6 +13,7 @@ use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
 use super::profile_copy::ProfileCopy;
 use crate::engine::profile::error::{Note, ProfileError};
+use crate::engine::profile::lexer::lex;
 use crate::engine::profile::model::{Login, Profile};
 use crate::engine::profile::overrides::{BadOverride, Override, OverrideValue};
 use crate::engine::secret::SecretText;
@@ -27,6 +28,16 @@ pub struct ProfileFile {
     overrides: Vec<(String, String)>,
     log: Option<LogControl>,
     copy: Option<ProfileCopy>,
+    additions: Vec<Addition>,
+}
+
+/// A block that stands in for one that the profile lacks.
+#[derive(Debug, Clone)]
+pub struct Addition {
+    /// The option.
+    pub option: &'static str,
+    /// The block's content.
+    pub content: Arc<SecretText>,
 }
 
 /// A profile as it was read.
@@ -70,6 +81,7 @@ impl ProfileFile {
             overrides,
             log: None,
             copy: None,
+            additions: Vec::new(),
         }
     }
 
@@ -77,6 +89,12 @@ impl ProfileFile {
     #[must_use]
     pub fn with_copy(self, copy: Option<ProfileCopy>) -> Self {
         Self { copy, ..self }
+    }
+
+    /// Adds blocks for options that the profile does not have.
+    #[must_use]
+    pub fn with_additions(self, additions: Vec<Addition>) -> Self {
+        Self { additions, ..self }
     }
 
     /// Has the profile's `verb` set the log's level when the session loads it.
@@ -105,7 +123,7 @@ impl ProfileFile {
             })?,
             None => self.bytes(&self.path)?,
         };
-        let text = Zeroizing::new(self.text(bytes)?);
+        let text = self.completed(&Zeroizing::new(self.text(bytes)?));
         let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
         let mut load = |file: &str| match &self.copy {
             Some(copy) => copy.named(file),
@@ -123,6 +141,33 @@ impl ProfileFile {
             profile.login = Some(login(&self.text(self.bytes(path)?)?));
         }
         Ok(Read { profile, notes })
+    }
+
+    /// The text with the additions that it lacks.
+    fn completed(&self, text: &str) -> Zeroizing<String> {
+        let lexed = lex("", text);
+        let has = |option: &str| lexed.directives.iter().any(|line| line.name == option);
+        let added = |addition: &&Addition| !has(addition.option) && !has("pkcs12");
+        let blocks: Vec<&Addition> = self.additions.iter().filter(added).collect();
+        // Its final size: growing it would leave secrets behind.
+        let sizes = blocks.iter().map(|block| block.content.expose().len() + 64);
+        let mut completed =
+            Zeroizing::new(String::with_capacity(text.len() + sizes.sum::<usize>()));
+        completed.push_str(text);
+        for Addition { option, content } in blocks {
+            for part in [
+                "\n<",
+                option,
+                ">\n",
+                content.expose(),
+                "\n</",
+                option,
+                ">\n",
+            ] {
+                completed.push_str(part);
+            }
+        }
+        completed
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>, ReadError> {
@@ -208,7 +253,7 @@ pub(super) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Bytes to text. Comments may be in another encoding, as people write them; nothing else may.
-fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
+pub(super) fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         bytes.zeroize();
         return Err("it is in UTF-16; save it as UTF-8".to_owned());
@@ -283,6 +328,23 @@ mod tests {
         assert!(refused.starts_with("line 2 "), "{refused}");
         let refused = decoded(b"verb 3\n\n\0".to_vec()).unwrap_err();
         assert!(refused.starts_with("line 3 "), "{refused}");
+    }
+
+    #[test]
+    fn a_profile_without_key_and_certificate_is_completed() {
+        let block = |option, content: &str| Addition {
+            option,
+            content: Arc::new(SecretText::from(content)),
+        };
+        let file = ProfileFile::new(PathBuf::from("x"), Vec::new())
+            .with_additions(vec![block("key", "K"), block("cert", "C")]);
+        let completed = |text: &str| file.completed(text);
+        assert_eq!(
+            *completed("client"),
+            "client\n<key>\nK\n</key>\n\n<cert>\nC\n</cert>\n"
+        );
+        assert_eq!(*completed("cert a"), "cert a\n<key>\nK\n</key>\n");
+        assert_eq!(*completed("pkcs12 a"), "pkcs12 a");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::profile::{read_beside, read_limited};
+use super::profile::{decoded, read_beside, read_limited};
 use crate::engine::profile::model::Profile;
 
 /// What is to be copied.
@@ -47,9 +47,9 @@ impl Gathered {
             .profile
             .as_ref()
             .ok()
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+            .and_then(|bytes| decoded(bytes.to_vec()).map(Zeroizing::new).ok());
         let mut files: Vec<(String, Content)> = Vec::new();
-        if let Some(text) = text {
+        if let Some(text) = &text {
             let folder = origin.parent().unwrap_or_else(|| Path::new(""));
             let mut load = |file: &str| {
                 let read = read_beside(folder, file);

@@ -82,15 +82,27 @@ fn can_analyze(test: &str) -> bool {
 #[test]
 fn every_file_is_put_in_its_place_and_filled_in() {
     let installed = Installed::for_systemd("places", "252");
+    let zsh = if Path::new("/etc/debian_version").exists() {
+        "usr/share/zsh/vendor-completions/_openvpn3-backend"
+    } else {
+        "usr/share/zsh/site-functions/_openvpn3-backend"
+    };
     let expected = [
         "usr/bin/openvpn3-backend",
+        "usr/lib/systemd/catalog/openvpn3-backend.catalog",
         "usr/lib/systemd/system/openvpn3-backend-starter.service",
         "usr/lib/systemd/system/openvpn3-backend@.service",
         "usr/lib/sysusers.d/openvpn3-backend.conf",
         "usr/lib/tmpfiles.d/openvpn3-backend.conf",
         "usr/local/share/dbus-1/system-services/net.openvpn.v3.backends.service",
+        "usr/share/bash-completion/completions/openvpn3-backend",
         "usr/share/dbus-1/system.d/openvpn3-backend.conf",
+        "usr/share/fish/vendor_completions.d/openvpn3-backend.fish",
+        "usr/share/man/man5/openvpn3-backend.profile.5",
+        "usr/share/man/man8/openvpn3-backend.8",
+        "usr/share/man/man8/openvpn3-backend@.service.8",
         "usr/share/polkit-1/rules.d/openvpn3-backend.rules",
+        zsh,
     ];
     assert_eq!(installed.files(), expected.map(str::to_owned).into());
     for file in &expected[1..] {

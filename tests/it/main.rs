@@ -4,6 +4,7 @@ mod bus;
 mod corpus;
 mod dbus;
 mod files;
+mod manual;
 mod profiles;
 #[expect(
     clippy::wildcard_enum_match_arm,

@@ -129,7 +129,8 @@ fn paragraph(text: &mut String, term: &str, body: &str) {
 }
 
 /// Text that roff leaves as it is.
-fn roff(text: &str) -> String {
+#[must_use]
+pub fn roff(text: &str) -> String {
     let plain = text.replace('\\', "\\e").replace('-', "\\-");
     if plain.starts_with(['.', '\'']) {
         format!("\\&{plain}")

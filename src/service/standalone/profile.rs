@@ -1,14 +1,12 @@
 //! The profile of an instance, with the key and the certificate that come as credentials.
 
+use std::io;
 use std::sync::Arc;
 
-use crate::engine::profile::error::Place;
-use crate::engine::profile::model::{Material, Profile};
-use crate::engine::secret::SecretBytes;
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Loaded, ProfileSource};
 use crate::service::effects::{ProfileLoader, Work};
-use crate::service::profile::ProfileFile;
+use crate::service::profile::{Addition, ProfileFile};
 use crate::service::systemd::credentials::{self, Credentials};
 
 /// Loads the profile; a key or certificate that it lacks is taken from the credentials.
@@ -28,35 +26,27 @@ impl InstanceProfile {
 
 impl ProfileLoader for InstanceProfile {
     fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>> {
-        let loading = self.file.load(source);
-        let credentials = self.credentials.clone();
-        Box::pin(async move {
-            let mut loaded = loading.await?;
-            complete(&mut loaded.profile, &credentials)?;
-            Ok(loaded)
-        })
+        match additions(&self.credentials) {
+            Ok(additions) => self.file.clone().with_additions(additions).load(source),
+            Err(error) => {
+                let refusal = Refusal::ProfileUnusable(error.to_string());
+                Box::pin(async move { Err(refusal) })
+            }
+        }
     }
 }
 
-fn complete(profile: &mut Profile, credentials: &Credentials) -> Result<(), Refusal> {
-    for (slot, name) in [
-        (&mut profile.tls.key, credentials::PRIVATE_KEY),
-        (&mut profile.tls.cert, credentials::CERTIFICATE),
+/// The key and the certificate among the credentials.
+fn additions(credentials: &Credentials) -> io::Result<Vec<Addition>> {
+    let mut additions = Vec::new();
+    for (option, name) in [
+        ("key", credentials::PRIVATE_KEY),
+        ("cert", credentials::CERTIFICATE),
     ] {
-        if slot.is_none() {
-            let text = credentials
-                .text(name)
-                .map_err(|error| Refusal::ProfileUnusable(error.to_string()))?;
-            *slot = text.map(|text| Material {
-                place: Place {
-                    file: format!("credential {name}"),
-                    line: 0,
-                    column: 0,
-                },
-                file: None,
-                content: Arc::new(SecretBytes::new(text.expose().as_bytes().to_vec())),
-            });
+        if let Some(content) = credentials.text(name)? {
+            let content = Arc::new(content);
+            additions.push(Addition { option, content });
         }
     }
-    Ok(())
+    Ok(additions)
 }

@@ -35,6 +35,27 @@ pub const CERTIFICATE: &str = "openvpn3.cert";
 /// The profile itself.
 pub const PROFILE: &str = "openvpn3.profile";
 
+/// The credentials that a session reads, and what each is for.
+pub const ANSWERS: &[(&str, &str)] = &[
+    (USERNAME, "The user name."),
+    (PASSWORD, "The password."),
+    (
+        OTP_SEED,
+        "The seed of one-time passwords (TOTP), in base 32 or as an otpauth: address; answers challenges.",
+    ),
+    (PASSPHRASE, "The passphrase of the private key."),
+    (
+        PRIVATE_KEY,
+        "The private key in PEM, if the profile has none.",
+    ),
+    (
+        CERTIFICATE,
+        "The certificate in PEM, if the profile has none.",
+    ),
+    (PROXY_USERNAME, "The user name for the HTTP proxy."),
+    (PROXY_PASSWORD, "The password for the HTTP proxy."),
+];
+
 impl Credentials {
     /// Those of this process; none outside of a unit that has some.
     #[must_use]
