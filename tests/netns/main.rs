@@ -11,6 +11,7 @@ mod common;
 
 mod changes;
 mod compression;
+mod device;
 mod lasting;
 mod manners;
 mod matrix;

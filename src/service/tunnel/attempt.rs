@@ -36,7 +36,8 @@ pub struct SocketOptions {
     pub receive_buffer: Option<usize>,
     /// Packets from any address are let in (`float`): the UDP socket is not connected.
     pub float: bool,
-    /// A UDP socket kept from before, used in place of a fresh one so that the port stays.
+    /// A UDP socket kept from before, used in place of a fresh one so that the port stays; or a TCP socket that is
+    /// connected already.
     pub inherited: Option<OwnedFd>,
 }
 

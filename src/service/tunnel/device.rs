@@ -1,6 +1,7 @@
 //! Reading and writing an attached TUN device: packets with or without the header for offload.
 
 use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -31,13 +32,19 @@ pub(super) enum Read<'a> {
 impl Device {
     pub(super) fn new(tun: Tun) -> io::Result<Self> {
         Ok(Self {
-            tun: sys::watch(tun)?,
+            tun: sys::watch_reading(tun)?,
             buffer: vec![0; BUFFER].into_boxed_slice(),
         })
     }
 
-    pub(super) const fn fd(&self) -> &AsyncFd<Tun> {
-        &self.tun
+    /// Ready when there is something to read.
+    pub(super) fn poll_read(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.tun.poll_read_ready(context).map(drop)
+    }
+
+    /// Ready when the device is gone: the kernel says so by an error without anything to read.
+    pub(super) fn poll_lost(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.tun.poll_write_ready(context).map(drop)
     }
 
     /// What the device takes in one piece.
@@ -104,6 +111,11 @@ pub(super) fn is_lost(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO)
     )
+}
+
+/// What reading a device that is gone says.
+pub(super) fn lost() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADFD)
 }
 
 /// The longest packet that the kernel hands over, with its header.

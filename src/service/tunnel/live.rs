@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tracing::trace;
 
-use super::device::{Device, Read, is_lost};
+use super::device::{Device, Read, is_lost, lost};
 use super::engine::Engine;
 use super::transport::Transport;
 use crate::engine::data::coalesce::{Coalescer, Join};
@@ -31,10 +31,16 @@ pub(super) struct Live<E> {
 
 /// Which faces have work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may come with any other"
+)]
 pub(super) struct Ready {
     receive: bool,
     send: bool,
     device: bool,
+    /// The device is gone.
+    lost: bool,
 }
 
 /// Whether the device survived.
@@ -72,14 +78,15 @@ impl<E: Engine> Live<E> {
 
     /// Waits until a face has work. Cancel-safe: nothing is taken from anywhere.
     pub(super) async fn ready(&self, device: Option<&Device>) -> Ready {
+        // Without a key to seal with, the packets wait where they are.
+        let may_read = !self.backed_up && self.engine.seal_room() != (0, 0);
         poll_fn(|context| {
             let ready = Ready {
                 receive: self.transport.poll_receive(context).is_ready(),
                 send: self.backed_up && self.transport.poll_send(context).is_ready(),
-                // Without a key to seal with, the packets wait where they are.
-                device: !self.backed_up
-                    && self.engine.seal_room() != (0, 0)
-                    && device.is_some_and(|device| device.fd().poll_read_ready(context).is_ready()),
+                device: may_read
+                    && device.is_some_and(|device| device.poll_read(context).is_ready()),
+                lost: device.is_some_and(|device| device.poll_lost(context).is_ready()),
             };
             if ready == Ready::default() {
                 Poll::Pending
@@ -106,6 +113,9 @@ impl<E: Engine> Live<E> {
             outcome = self.receive(now, device.as_ref());
             // Answers and acknowledgements go out before the device's packets take the socket.
             self.drain(now, events);
+        }
+        if ready.lost && outcome.is_ok() {
+            outcome = Err(lost());
         }
         if ready.device && outcome.is_ok() {
             if let Some(device) = device.as_mut() {

@@ -34,6 +34,12 @@ pub(super) fn watch<T: AsRawFd + Into<OwnedFd>>(owner: T) -> io::Result<AsyncFd<
     Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
+/// The same for reading alone. Ready for writing then means that there is an error.
+pub(super) fn watch_reading<T: AsRawFd + Into<OwnedFd>>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: as for `watch`.
+    Ok(unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }?)
+}
+
 /// Tries to send, whether or not the runtime knows that it is possible; if it is not, the runtime knows it then.
 pub(super) fn try_send<T: AsRawFd, R>(
     watched: &AsyncFd<T>,

@@ -227,6 +227,11 @@ async fn connect_some_time(
     peer: SocketAddr,
     options: &SocketOptions,
 ) -> io::Result<AsyncFd<Socket>> {
+    if let Some(connected) = &options.inherited {
+        let socket = Socket::from(connected.try_clone()?);
+        socket.set_nonblocking(true)?;
+        return sys::watch(socket);
+    }
     let socket = bound_socket(peer, Type::STREAM, Protocol::TCP, options)?;
     socket.set_nonblocking(true)?;
     set_buffers(&socket, options.send_buffer, options.receive_buffer);
