@@ -85,10 +85,10 @@ fn setup(kind: Kind) -> DataSetup {
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,
-        socks_udp: false,
         transport: kind.transport,
         tun_mtu: 1500,
         tun_mtu_max: 1600,
+        socks_header: 0,
     }
 }
 

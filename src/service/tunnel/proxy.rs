@@ -115,7 +115,7 @@ fn by_relay(
         ..options
     };
     debug!(relay = %address, %server, "the proxy passes datagrams on");
-    let udp = transport::open_udp(address, options)
+    let udp = transport::open_udp(address, &options)
         .map_err(|error| failed("cannot send to the proxy's relay", &error))?;
     let relay = Relay::new(control, address, server, float);
     Ok(Transport::Udp(udp.through(relay)))

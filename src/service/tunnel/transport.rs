@@ -37,7 +37,7 @@ impl Transport {
         limit: Duration,
     ) -> io::Result<Self> {
         match kind {
-            config::Transport::Udp => open_udp(peer, options).map(Self::Udp),
+            config::Transport::Udp => open_udp(peer, &options).map(Self::Udp),
             config::Transport::Tcp => {
                 let socket = connect(peer, &options, limit).await?;
                 Ok(Self::Tcp(Tcp::new(socket)))
@@ -188,10 +188,10 @@ fn is_gone(address: SocketAddr) -> bool {
 }
 
 /// A UDP socket that sends to `peer`.
-pub(super) fn open_udp(peer: SocketAddr, mut options: SocketOptions) -> io::Result<Udp> {
-    let socket = match options.inherited.take() {
-        Some(kept) => Socket::from(kept),
-        None => bound_socket(peer, Type::DGRAM, Protocol::UDP, &options)?,
+pub(super) fn open_udp(peer: SocketAddr, options: &SocketOptions) -> io::Result<Udp> {
+    let socket = match inherited(options, Type::DGRAM)? {
+        Some(kept) => kept,
+        None => bound_socket(peer, Type::DGRAM, Protocol::UDP, options)?,
     };
     socket.set_nonblocking(true)?;
     set_buffers(
@@ -227,8 +227,7 @@ async fn connect_some_time(
     peer: SocketAddr,
     options: &SocketOptions,
 ) -> io::Result<AsyncFd<Socket>> {
-    if let Some(connected) = &options.inherited {
-        let socket = Socket::from(connected.try_clone()?);
+    if let Some(socket) = inherited(options, Type::STREAM)? {
         socket.set_nonblocking(true)?;
         return sys::watch(socket);
     }
@@ -248,6 +247,15 @@ async fn connect_some_time(
     }
     drop(ready);
     Ok(socket)
+}
+
+/// The socket that was handed in, if it is of this kind.
+fn inherited(options: &SocketOptions, kind: Type) -> io::Result<Option<Socket>> {
+    let Some(kept) = &options.inherited else {
+        return Ok(None);
+    };
+    let socket = Socket::from(kept.try_clone()?);
+    Ok((socket.r#type()? == kind).then_some(socket))
 }
 
 fn bound_socket(
@@ -326,7 +334,7 @@ mod tests {
         let peer = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         let address = peer.local_addr().expect("it is bound");
         let _inside = runtime.enter();
-        let udp = open_udp(address, SocketOptions::default()).expect("it can be opened");
+        let udp = open_udp(address, &SocketOptions::default()).expect("it can be opened");
         let mut transport = Transport::Udp(udp);
 
         transport.path_changed().expect("it follows");
