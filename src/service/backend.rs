@@ -38,7 +38,7 @@ use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::Session;
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::{Attention, Question};
-use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Arguments of `session`.
 #[derive(Debug, Clone, clap::Args)]
@@ -127,6 +127,7 @@ async fn managed(
         ready: ReadyWhen::Started,
         autonomy: Autonomy::Commanded,
         about: about::ourselves(),
+        lifetime: Lifetime::Process,
     };
     let session = Session::new(policy, surroundings());
     let (callers, calls) = mpsc::channel(CALLS);

@@ -34,7 +34,7 @@ use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::Session;
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::{Attention, InputGroup, Question};
-use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use crate::engine::settings::Transport;
 
 /// The OpenVPN client for Linux that is native to systemd.
@@ -165,6 +165,7 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
         about: about::ourselves(),
+        lifetime: Lifetime::Process,
     };
     let session = Session::new(policy, surroundings());
     let (_nobody_calls, calls) = mpsc::channel(1);

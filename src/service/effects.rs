@@ -1,5 +1,7 @@
 //! Carries out what the session asks, each as a future; reports how it went.
 
+mod translate;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -10,10 +12,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use self::translate::{family, from_tunnel, from_world};
 use super::changes::{Changes, NetworkChange, Watched};
 use super::kept_device::KeptDevice;
 use super::netcfg::{NetError, Network};
-use super::resolve::{self, Answer, Names};
+use super::resolve::{Answer, Names};
 use super::set_up::{NetworkFailure, failure, set_up};
 use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
 use crate::engine::data::stats::Stats;
@@ -22,7 +25,7 @@ use crate::engine::event::{Ended, Event, Input};
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Launch, Loaded, ProfileSource, Report};
 use crate::engine::session::network::{Device, Step};
-use crate::engine::session::remotes::{Family, Lookup};
+use crate::engine::session::remotes::Lookup;
 
 /// Something under way whose end is reported.
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -438,35 +441,8 @@ impl Effects {
     }
 }
 
-fn from_tunnel(report: TunnelReport) -> Report {
-    match report {
-        TunnelReport::AttemptFailed(error) => Report::AttemptFailed(error),
-        TunnelReport::Connected { local, peer, .. } => Report::Opened { local, peer },
-        TunnelReport::Event(event) => Report::Event(event),
-        TunnelReport::TunLost(error) => Report::TunLost(error.to_string()),
-    }
-}
-
 fn watching(changes: Work<io::Result<Changes>>) -> Work<Finished> {
     Box::pin(async move { Finished::Changes(changes.await) })
-}
-
-fn family(lookup: &Lookup) -> resolve::Family {
-    match lookup.family {
-        Family::Any => resolve::Family::Any,
-        Family::V4 => resolve::Family::V4,
-        Family::V6 => resolve::Family::V6,
-    }
-}
-
-fn from_world(change: NetworkChange) -> Report {
-    match change {
-        NetworkChange::Lost => Report::PathLost,
-        NetworkChange::Moved => Report::PathChanged,
-        NetworkChange::ResolverRestarted => Report::ResolverRestarted,
-        NetworkChange::Resumed(slept) => Report::Woke(slept),
-        NetworkChange::Suspending => Report::Suspending,
-    }
 }
 
 /// The next change of the world, if it is watched.

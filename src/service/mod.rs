@@ -8,6 +8,7 @@ pub mod cli;
 pub mod dbus;
 pub mod effects;
 pub mod kept_device;
+pub mod kept_session;
 pub mod kill_switch;
 pub mod log;
 pub mod managed;

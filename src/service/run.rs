@@ -10,6 +10,7 @@ use tracing::{debug, info, trace, warn};
 
 use super::dbus::call::{Ask, Call, ConnectionView, Told, View};
 use super::effects::{Effects, Work};
+use super::kept_session;
 use super::signals::{Asked, Signals};
 use super::systemd::notify::Notifier;
 use super::tunnel::Order;
@@ -184,6 +185,7 @@ impl<F: Front> Loop<F> {
                 }
             }
             Effect::Resolve(lookup) => self.effects.resolve(lookup),
+            Effect::Save(saved) => kept_session::keep(&saved),
             Effect::Stop => self.effects.stop(),
             Effect::Stopping => self.notifier.stopping(),
         }

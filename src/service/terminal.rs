@@ -22,7 +22,8 @@ pub async fn ask(prompt: &str, visibility: Visibility) -> io::Result<SecretText>
         .read(true)
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-        .open("/dev/tty")?;
+        .open("/dev/tty")
+        .map_err(|error| io::Error::new(error.kind(), format!("no terminal ({error})")))?;
     let keys = Receiver::from_file_unchecked(terminal.try_clone()?)?;
     let mut terminal = Quiet::new(terminal, visibility)?;
     let prompt = format!("{prompt}: ");

@@ -164,7 +164,9 @@ impl Live {
         if matches!(error, ConnectionError::ProxyCredentials { .. }) {
             self.proxy_login.refused();
         }
-        match judge(error, &mut self.login, &self.settings.retry) {
+        let verdict = judge(error, &mut self.login, &self.settings.retry);
+        self.save(context);
+        match verdict {
             Verdict::Ask => {
                 self.release_network(context);
                 self.ask(context);

@@ -7,6 +7,7 @@ use rustls::crypto::SecureRandom;
 
 use super::super::config::{PeerInfo, Surroundings};
 use super::effect::Effect;
+use super::saved::Saved;
 use super::status::{Status, StatusBoard, StatusMinor};
 use super::user_input::{Attention, UserInputQueue};
 
@@ -21,6 +22,17 @@ pub struct Policy {
     pub autonomy: Autonomy,
     /// What servers are told about us, where the profile says nothing.
     pub about: PeerInfo,
+    /// Whether the session outlives the process.
+    pub lifetime: Lifetime,
+}
+
+/// Whether a session outlives its process.
+#[derive(Debug)]
+pub enum Lifetime {
+    /// It is saved, and may have been before.
+    BeyondProcess(Option<Saved>),
+    /// It ends with it.
+    Process,
 }
 
 /// Who takes us on.
@@ -60,6 +72,9 @@ pub enum Autonomy {
 pub(super) struct Context {
     pub(super) autonomy: Autonomy,
     pub(super) about: PeerInfo,
+    /// What an earlier process left.
+    pub(super) saved: Option<Saved>,
+    saves: bool,
     pub(super) surroundings: Surroundings,
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
@@ -68,10 +83,17 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(policy: &Policy, surroundings: Surroundings) -> Self {
+    pub(super) fn new(policy: &mut Policy, surroundings: Surroundings) -> Self {
+        let lifetime = std::mem::replace(&mut policy.lifetime, Lifetime::Process);
+        let (saves, saved) = match lifetime {
+            Lifetime::BeyondProcess(saved) => (true, saved),
+            Lifetime::Process => (false, None),
+        };
         Self {
             autonomy: policy.autonomy,
             about: policy.about.clone(),
+            saved,
+            saves,
             surroundings,
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),
@@ -96,6 +118,13 @@ impl Context {
 
     pub(super) fn announce_connection(&mut self, minor: StatusMinor) {
         self.announce(Status::connection(minor, ""));
+    }
+
+    /// Has the session saved, if it outlives the process.
+    pub(super) fn save(&mut self, saved: &Saved) {
+        if self.saves {
+            self.effects.push_back(Effect::Save(saved.to_bytes()));
+        }
     }
 
     /// Tells the user that they are asked for something.

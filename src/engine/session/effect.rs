@@ -11,6 +11,7 @@ use super::super::event::{Event, Input};
 use super::super::netplan::DeviceAddress;
 use super::super::profile::model::Profile;
 use super::super::proxy::Detour;
+use super::super::secret::SecretBytes;
 use super::command::{Confirmation, Refusal, Ticket};
 use super::ended::EndClass;
 use super::network::{Device, Step};
@@ -51,6 +52,8 @@ pub enum Effect {
     Reply(Ticket, Result<String, Refusal>),
     /// Look a name up. Answered by [`Report::Resolved`].
     Resolve(Lookup),
+    /// Keep these bytes beyond the process; see [`super::saved::Saved`].
+    Save(SecretBytes),
     /// Say goodbye to the server and end the attempt. Answered by [`Event::Ended`].
     Stop,
     /// The session begins to leave.

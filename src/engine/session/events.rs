@@ -58,6 +58,7 @@ impl Live {
             Event::Token(token) => {
                 debug!("the server gave a session token");
                 self.login.token_received(token);
+                self.save(context);
             }
         }
     }
@@ -183,6 +184,7 @@ impl Live {
                 established,
                 summary,
             };
+            self.save(context);
         }
     }
 

@@ -15,6 +15,7 @@ use super::ended::EndClass;
 use super::login::Login;
 use super::network::Network;
 use super::remotes::Remotes;
+use super::saved::{Saved, SavedServer};
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::{Status, StatusMinor};
@@ -83,6 +84,37 @@ impl Live {
             loaded,
             settings,
         })
+    }
+
+    /// Takes up what an earlier process left.
+    pub(super) fn restore(&mut self, mut saved: Saved) {
+        if let Some(SavedServer { host, address }) = saved.server.take() {
+            self.remotes.return_to(&host, address);
+        }
+        self.login.restore(saved);
+    }
+
+    /// Saves what a later process could take up.
+    pub(super) fn save(&self, context: &mut Context) {
+        let server = match &self.phase {
+            Phase::Connected { way, .. } => Some(SavedServer {
+                host: self.remotes.target().host.clone(),
+                address: way.address,
+            }),
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Paused
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => None,
+        };
+        context.save(&Saved {
+            server,
+            ..self.login.remembered()
+        });
     }
 
     /// Takes the place of `old`, whose profile was read again: what the user said, the token and the network stay.

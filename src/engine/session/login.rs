@@ -10,6 +10,7 @@ use super::super::config::Credentials;
 use super::super::error::DynamicChallenge;
 use super::super::event::AuthToken;
 use super::super::secret::SecretText;
+use super::saved::Saved;
 
 /// What the profile says about logging in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -135,6 +136,34 @@ impl Login {
         self.password = self.password.take().or(old.password);
         self.static_answer = self.static_answer.take().or(old.static_answer);
         self.token = self.token.take().or(old.token);
+    }
+
+    /// What may outlive the process.
+    #[must_use]
+    pub fn remembered(&self) -> Saved {
+        let password = self
+            .password
+            .as_ref()
+            .filter(|_| !self.rules.forget_password);
+        Saved {
+            server: None,
+            username: self.username.clone(),
+            password: password.map(SecretText::duplicate),
+            token: self.token.as_ref().map(|token| AuthToken {
+                username: token.username.clone(),
+                token: token.token.duplicate(),
+            }),
+        }
+    }
+
+    /// Takes what an earlier process knew, where the profile says nothing.
+    pub fn restore(&mut self, saved: Saved) {
+        if !self.rules.password_needed && saved.token.is_none() {
+            return;
+        }
+        self.username = self.username.take().or(saved.username);
+        self.password = self.password.take().or(saved.password);
+        self.token = saved.token.map(Arc::new);
     }
 
     /// Takes the answer to the server's question.

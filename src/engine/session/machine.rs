@@ -43,8 +43,8 @@ pub enum Output {
 impl Session {
     /// A session as the front wants it. The first outputs are ready at once.
     #[must_use]
-    pub fn new(policy: Policy, surroundings: Surroundings) -> Self {
-        let mut context = Context::new(&policy, surroundings);
+    pub fn new(mut policy: Policy, surroundings: Surroundings) -> Self {
+        let mut context = Context::new(&mut policy, surroundings);
         let (state, token) = match policy.registration {
             Registration::Awaited { token, give_up_at } => {
                 (State::Unregistered { give_up_at }, Some(token))
@@ -319,6 +319,9 @@ impl Session {
     ) {
         let live = outcome.and_then(|loaded| {
             let mut live = Live::new(&self.context, *loaded, config_path.to_owned())?;
+            if let Some(saved) = self.context.saved.take() {
+                live.restore(saved);
+            }
             live.prepare(&mut self.context)?;
             Ok(live)
         });
@@ -330,7 +333,7 @@ impl Session {
                 Ok(name)
             }
             Err(refusal) => {
-                error!(%refusal, "the profile cannot be used");
+                error!(reason = %refusal, "the session cannot begin");
                 let status = Status::config_error(config_path, &refusal.to_string());
                 self.context.announce(status);
                 Err(refusal)
@@ -364,7 +367,7 @@ impl Session {
                 fresh.reconnect(context, now);
                 live = Box::new(fresh);
             }
-            Err(refusal) => warn!(%refusal, "the profile stays as it was"),
+            Err(refusal) => warn!(reason = %refusal, "the profile stays as it was"),
         }
         context.push(Effect::Ready);
         self.state = State::Live(live);

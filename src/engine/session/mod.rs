@@ -21,7 +21,7 @@ pub mod status;
 pub mod user_input;
 pub mod verdict;
 
-pub use context::{Autonomy, Policy, ReadyWhen, Registration};
+pub use context::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 #[cfg(test)]
 mod tests;

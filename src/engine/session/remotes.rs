@@ -202,9 +202,13 @@ impl Remotes {
         }
     }
 
-    /// Goes to the remote at `index` of the profile and its `address`, as a saved session had it.
-    pub fn return_to(&mut self, index: usize, address: SocketAddr) {
-        let found = self.entries.iter().position(|e| e.target.index == index);
+    /// Goes to the remote `host`, of which `address` is tried first, as a saved session had it. A remote that the
+    /// profile does not name any more is forgotten.
+    pub fn return_to(&mut self, host: &str, address: SocketAddr) {
+        let found = self.entries.iter().position(|entry| {
+            let lookup = &entry.target.lookup;
+            entry.target.host == host && lookup.host == host && lookup.port == address.port()
+        });
         if let Some(at) = found {
             self.at = at;
             let entry = &mut self.entries[at];
@@ -302,6 +306,15 @@ mod tests {
         remotes.resolved(vec![address(1), address(2)]);
         assert_eq!(remotes.advance(Advance::No), Moved::Stayed);
         assert_eq!(remotes.next(), Next::Go(&target(0), address(1)));
+    }
+
+    #[test]
+    fn a_saved_server_is_tried_first_if_the_profile_still_names_it() {
+        let mut remotes = two();
+        remotes.return_to("elsewhere.example", address(5));
+        assert_eq!(remotes.next(), Next::Resolve(&target(0)));
+        remotes.return_to("vpn1.example", address(5));
+        assert_eq!(remotes.next(), Next::Go(&target(1), address(5)));
     }
 
     #[test]

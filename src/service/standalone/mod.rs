@@ -23,6 +23,7 @@ use super::changes::Changes;
 use super::cli::{surroundings, system_bus};
 use super::effects::{Effects, Work};
 use super::kept_device::KeptDevice;
+use super::kept_session;
 use super::log::LogControl;
 use super::netcfg::{LocalOptions, NetError, Network, TunDevice};
 use super::profile::ProfileFile;
@@ -42,7 +43,7 @@ use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::Session;
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::{Attention, InputGroup, Question};
-use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
 ///
@@ -71,7 +72,8 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         .with_log(log)
         .with_copy(copy);
     let profiles = InstanceProfile::new(file, credentials.clone());
-    let mut device = KeptDevice::from_store(&mut Inherited::take()?);
+    let mut inherited = Inherited::take()?;
+    let mut device = KeptDevice::from_store(&mut inherited);
     let mut network = Network::local(LocalOptions {
         record: Some(upkeep::network_record(instance)?),
         ..LocalOptions::default()
@@ -89,6 +91,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
         about: about::ourselves(),
+        lifetime: Lifetime::BeyondProcess(kept_session::from_store(&mut inherited)),
     };
     let session = Session::new(policy, surroundings());
     let front = Agents {

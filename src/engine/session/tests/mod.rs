@@ -15,6 +15,7 @@ use super::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use super::effect::{Effect, Report};
 use super::ended::EndClass;
 use super::network::Step;
+use super::saved::Saved;
 use super::status::StatusMinor;
 use super::user_input::InputError;
 use super::{Autonomy, Registration};
@@ -298,4 +299,33 @@ fn a_challenge_during_the_login_is_answered_on_the_open_connection() {
         scene.said.last(),
         Some(Effect::Input(Input::Answer(code))) if code.expose() == "42"
     ));
+}
+
+#[test]
+fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
+    let mut scene = Scene::new(Registration::None, Autonomy::ByItself);
+    scene.report(Report::Profile(Ok(profile(false, true))));
+    for number in 0..2 {
+        let answer = Answer {
+            kind: 1,
+            group: 1,
+            number,
+            value: SecretText::from("x"),
+        };
+        scene.command(Command::ProvideInput(answer)).unwrap();
+    }
+    scene.resolve();
+    scene.push(1500);
+    scene.report(Report::NetworkDone(Some(device())));
+    let kept = scene.said.iter().rev().find_map(|effect| match effect {
+        Effect::Save(kept) => Some(Saved::from_bytes(kept.expose()).unwrap()),
+        _ => None,
+    });
+
+    let mut next = Scene::after(Registration::None, Autonomy::ByItself, kept);
+    next.report(Report::Profile(Ok(profile(false, true))));
+
+    assert!(next.session.questions().is_complete());
+    assert!(next.has_connected_to_server());
+    assert!(!next.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
 }

@@ -18,8 +18,9 @@ use crate::engine::session::effect::{Effect, Loaded, Report};
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::{Output, Session};
 use crate::engine::session::network::{Device, Step};
+use crate::engine::session::saved::Saved;
 use crate::engine::session::status::StatusMinor;
-use crate::engine::session::{Autonomy, Policy, ReadyWhen, Registration};
+use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// A session, a clock, and what the session said.
 pub(super) struct Scene {
@@ -30,11 +31,21 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(registration: Registration, autonomy: Autonomy) -> Self {
+        Self::after(registration, autonomy, None)
+    }
+
+    /// A session whose process takes up what an earlier one left.
+    pub(super) fn after(
+        registration: Registration,
+        autonomy: Autonomy,
+        saved: Option<Saved>,
+    ) -> Self {
         let policy = Policy {
             registration,
             ready: ReadyWhen::Connected,
             autonomy,
             about: PeerInfo::default(),
+            lifetime: Lifetime::BeyondProcess(saved),
         };
         let surroundings = Surroundings {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
