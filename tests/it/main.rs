@@ -6,6 +6,7 @@ mod dbus;
 mod files;
 mod manual;
 mod profiles;
+mod readme;
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "it looks for one event among many"
