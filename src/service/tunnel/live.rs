@@ -59,10 +59,6 @@ impl<E: Engine> Live<E> {
         }
     }
 
-    pub(super) const fn engine(&self) -> &E {
-        &self.engine
-    }
-
     /// When the engine wants to be woken, as of the last drain.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.deadline

@@ -21,6 +21,7 @@ use crate::engine::data::key::{DataKey, KeyError};
 use crate::engine::data::plane::{DataPlane, DataSetup};
 use crate::engine::data::stats::Stats;
 use crate::engine::event::{Input, Output};
+use crate::engine::settings::Transport as Kind;
 
 /// A data plane with one key, and nothing to say.
 #[derive(Debug)]
@@ -83,7 +84,43 @@ impl Engine for Mirror {
     }
 }
 
-/// Carries traffic between `tun` and `peer` until the transport or the device fails.
+/// Packets as they are: what offload and system calls cost without any cryptography.
+#[derive(Debug, Default)]
+pub struct Plain;
+
+impl Engine for Plain {
+    fn handle_input(&mut self, _now: Instant, _input: Input) {}
+
+    fn open(&mut self, _now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
+        Some(0..packet.len())
+    }
+
+    fn seal_room(&self) -> (usize, usize) {
+        (0, 0)
+    }
+
+    fn seal(
+        &mut self,
+        _now: Instant,
+        _buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        Some(payload)
+    }
+
+    fn poll_output(&mut self) -> Output<'_> {
+        Output::Wait {
+            until: None,
+            name: "nothing",
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+}
+
+/// Carries traffic between `tun` and `peer` until the device fails.
 ///
 /// # Errors
 ///
@@ -94,24 +131,42 @@ pub fn carry(
     key: &DataKey,
     peer: SocketAddr,
     socket: SocketOptions,
-) -> io::Result<Stats> {
+) -> io::Result<()> {
+    let kind = setup.transport;
+    let mirror = Mirror::new(setup, key, Clock::start().now()).map_err(io::Error::other)?;
+    run(mirror, tun, kind, peer, socket)
+}
+
+/// The same without cryptography.
+///
+/// # Errors
+///
+/// What failed.
+pub fn carry_plain(tun: Tun, peer: SocketAddr, socket: SocketOptions) -> io::Result<()> {
+    run(Plain, tun, Kind::Udp, peer, socket)
+}
+
+fn run<E: Engine>(
+    engine: E,
+    tun: Tun,
+    kind: Kind,
+    peer: SocketAddr,
+    socket: SocketOptions,
+) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
     let clock = Clock::start();
-    let kind = setup.transport;
-    let mirror = Mirror::new(setup, key, clock.now()).map_err(io::Error::other)?;
     runtime.block_on(async {
         let limit = Duration::from_secs(10);
         let transport = Transport::open(kind, peer, socket, limit).await?;
-        let mut live = Live::new(mirror, transport);
+        let mut live = Live::new(engine, transport);
         let mut device = Some(Device::new(tun)?);
         let mut events = VecDeque::new();
-        while live.engine().failed.is_none() {
+        loop {
             let ready = live.ready(device.as_ref()).await;
             live.work(clock.now(), ready, &mut device, &mut events)?;
         }
-        Ok(live.stats())
     })
 }
