@@ -57,7 +57,7 @@ fn main() -> io::Result<()> {
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,
-        socks_udp: false,
+        socks_header: 0,
         transport: Transport::Udp,
         tun_mtu: 1500,
         tun_mtu_max: 1600,
