@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use openvpn3_backend::engine::crypto::cipher::Cipher;
 use openvpn3_backend::engine::crypto::hmac::Digest;
