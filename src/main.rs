@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use openvpn3_backend::service::cli::{self, Cli, Command};
 use openvpn3_backend::service::standalone::upkeep;
-use openvpn3_backend::service::{backend, manual, starter};
+use openvpn3_backend::service::{backend, kill_switch, manual, starter};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Cleanup(args) => upkeep::cleanup(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
+        Command::KillSwitch(command) => kill_switch::command::main(&command),
         Command::Manual(args) => manual::manual(&args),
         Command::Prepare(args) => upkeep::prepare(&args),
         Command::Session(args) => backend::main(&args),

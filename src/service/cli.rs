@@ -16,6 +16,7 @@ use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::check::Judgement;
 use super::effects::{Effects, Work};
+use super::kill_switch::command::KillSwitchCommand;
 use super::log;
 use super::manual::{CompletionsArgs, ManualArgs};
 use super::netcfg::{LocalOptions, Network};
@@ -64,6 +65,9 @@ pub enum Command {
     /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
     #[command(hide = true)]
     Cleanup(UpkeepArgs),
+    /// Let nothing leave this machine but through a tunnel; for openvpn3-backend-killswitch@.service.
+    #[command(subcommand)]
+    KillSwitch(KillSwitchCommand),
     /// Write a page of the manual; for packages.
     #[command(hide = true)]
     Manual(ManualArgs),

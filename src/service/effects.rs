@@ -15,6 +15,7 @@ use tracing::warn;
 use self::translate::{family, from_tunnel, from_world};
 use super::changes::{Changes, NetworkChange, Watched};
 use super::kept_device::KeptDevice;
+use super::kill_switch::opening::Opening;
 use super::netcfg::{NetError, Network};
 use super::resolve::{Answer, Names};
 use super::set_up::{NetworkFailure, failure, set_up};
@@ -52,6 +53,7 @@ pub struct Effects {
     /// At home while no step is under way.
     network: Option<Network>,
     device: KeptDevice,
+    opening: Opening,
     /// Steps that wait for their turn.
     steps: VecDeque<NetworkTask>,
     /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
@@ -117,6 +119,7 @@ impl Effects {
             watched: Watched::default(),
             network: Some(network),
             device: KeptDevice::default(),
+            opening: Opening::default(),
             steps: VecDeque::new(),
             launch: None,
             addressless: None,
@@ -126,10 +129,16 @@ impl Effects {
         })
     }
 
-    /// Takes the device that a process before this one left, and keeps devices for one that follows.
+    /// For a session that systemd watches: takes what a process before this one left, and leaves things for one that
+    /// follows; has the kill switch let through what the session needs.
     #[must_use]
-    pub fn with_device(self, device: KeptDevice) -> Self {
-        Self { device, ..self }
+    pub fn in_service(self, device: KeptDevice, opening: Opening, names: Names) -> Self {
+        Self {
+            device,
+            opening,
+            names,
+            ..self
+        }
     }
 
     /// The counters of the data channel, over all attempts.
@@ -146,6 +155,7 @@ impl Effects {
 
     /// Looks a name up.
     pub fn resolve(&mut self, lookup: Lookup) {
+        self.opening.names(true);
         let answer = self.names.look_up(&lookup.host, family(&lookup));
         self.begin(async move { Finished::Resolved(lookup, answer.await) });
     }
@@ -153,6 +163,8 @@ impl Effects {
     /// Begins an attempt.
     pub fn connect(&mut self, launch: Launch) {
         let server = launch.config.endpoint.address;
+        self.opening
+            .server(server, launch.config.endpoint.transport);
         self.watched.server = Some(server.ip());
         self.watch();
         let attempt = Box::new(Attempt {
@@ -341,7 +353,10 @@ impl Effects {
             }
             Finished::Nothing => {}
             Finished::Report(report) => self.ready.push_back(report),
-            Finished::Resolved(lookup, answer) => self.resolved(lookup, answer),
+            Finished::Resolved(lookup, answer) => {
+                self.opening.names(false);
+                self.resolved(lookup, answer);
+            }
             Finished::ServerFound(lookup, answer) => self.server_found(&lookup, answer),
         }
     }
@@ -394,6 +409,7 @@ impl Effects {
         match end {
             NetworkEnd::Applied(Ok((tun, index))) => {
                 self.watched.tunnel = Some(index);
+                self.opening.device(Some(tun.name()));
                 self.watch();
                 let device = Device {
                     name: tun.name().to_owned(),
@@ -412,6 +428,7 @@ impl Effects {
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
                 self.device.forget();
+                self.opening.device(None);
                 self.order(Order::DetachTun);
                 self.watched.tunnel = None;
                 self.watch();

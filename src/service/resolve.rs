@@ -1,9 +1,11 @@
 //! Host names to addresses.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -48,9 +50,45 @@ pub struct Answer {
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     remembered: BTreeMap<String, Vec<IpAddr>>,
+    file: Option<PathBuf>,
 }
 
 impl Names {
+    /// Remembers in a file, for a process that follows while a tunnel without an end is in force. What an earlier one
+    /// remembered there is known.
+    #[must_use]
+    pub fn kept_in(file: PathBuf) -> Self {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let remembered = text.lines().filter_map(|line| {
+            let mut words = line.split(' ');
+            let host = words.next()?.to_owned();
+            Some((host, words.filter_map(|word| word.parse().ok()).collect()))
+        });
+        Self {
+            remembered: remembered.collect(),
+            file: Some(file),
+        }
+    }
+
+    fn keep(&self) {
+        let Some(file) = &self.file else {
+            return;
+        };
+        let mut text = String::new();
+        for (host, addresses) in &self.remembered {
+            text.push_str(host);
+            for address in addresses {
+                text.push_str(&format!(" {address}"));
+            }
+            text.push('\n');
+        }
+        let beside = file.with_extension("new");
+        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
+        if let Err(error) = written {
+            debug!(%error, "the addresses are not kept");
+        }
+    }
+
     /// Looks up a name; a literal address (an IPv6 one also in brackets) is its own answer. Give a fresh answer to
     /// [`Names::remember`].
     ///
@@ -120,6 +158,9 @@ impl Names {
                     .any(|new| new.is_ipv4() == address.is_ipv4())
             });
             known.extend(&answer.addresses);
+            if literal(&answer.host).is_none() {
+                self.keep();
+            }
         }
     }
 }
@@ -146,6 +187,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_follows_knows_the_addresses() {
+        let file = std::env::temp_dir().join(format!("openvpn3-names-{}", std::process::id()));
+        let answer = Answer {
+            host: "vpn.example".to_owned(),
+            addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+            fresh: true,
+        };
+        Names::kept_in(file.clone()).remember(&answer);
+        let known = Names::kept_in(file.clone()).remembered;
+        assert_eq!(known.get("vpn.example"), Some(&answer.addresses));
+        fs::remove_file(file).unwrap();
+    }
 
     fn run<T>(work: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -246,6 +246,8 @@ impl<F: Front> Loop<F> {
             return;
         };
         if let Some(answer) = self.front.ask(question) {
+            self.notifier
+                .status(&format!("waiting for an answer: {}", question.description));
             self.asking = Some(Asking {
                 group: question.group as u32,
                 number: question.slot_id,

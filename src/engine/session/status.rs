@@ -112,6 +112,9 @@ impl Status {
     /// The profile can be used; said after registration and again by each `Connect`.
     #[must_use]
     pub fn config_ok(config_path: &str) -> Self {
+        if config_path.is_empty() {
+            return Self::connection(StatusMinor::CfgOk, "");
+        }
         Self::connection(StatusMinor::CfgOk, &format!("config_path={config_path}"))
     }
 
@@ -228,7 +231,7 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.minor.words())?;
-        if self.message.is_empty() {
+        if self.message.is_empty() || self.message == self.minor.words() {
             return Ok(());
         }
         write!(f, ": {}", self.message)

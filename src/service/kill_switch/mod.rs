@@ -4,7 +4,9 @@
 //! a record in a folder; every change makes the table anew from all records, in one step that leaves no gap. Neither
 //! a crash nor a restart of a session takes it down: only [`KillSwitch::down`] does.
 
+pub mod command;
 mod nftables;
+pub mod opening;
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,6 +17,9 @@ use std::path::{Path, PathBuf};
 use self::nftables::{Batch, Hook, IPV4, IPV6, Key, Test};
 use crate::engine::config::Transport;
 
+/// Where the records are: the sessions' account owns it, so that they can change what they need, and it goes when the
+/// machine is switched off, as the table does.
+pub const FOLDER: &str = "/run/openvpn3-backend/kill-switch";
 /// The table's name, as `nft list ruleset` shows it.
 pub const TABLE: &str = "openvpn3-backend";
 const CHAINS: [(&str, Hook); 2] = [("output", Hook::Output), ("forward", Hook::Forward)];

@@ -24,10 +24,12 @@ use super::cli::{surroundings, system_bus};
 use super::effects::{Effects, Work};
 use super::kept_device::KeptDevice;
 use super::kept_session;
+use super::kill_switch::opening::Opening;
 use super::log::LogControl;
 use super::netcfg::{LocalOptions, NetError, Network, TunDevice};
 use super::profile::ProfileFile;
 use super::profile_copy::ProfileCopy;
+use super::resolve::Names;
 use super::run::{Front, Loop};
 use super::set_up::index_of;
 use super::signals::Signals;
@@ -85,7 +87,11 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         }
     }
     let changes = Box::pin(async { Changes::start(system_bus().await) });
-    let effects = Effects::new(network, Box::new(profiles), changes)?.with_device(device);
+    let effects = Effects::new(network, Box::new(profiles), changes)?.in_service(
+        device,
+        Opening::of(instance.name().to_owned()),
+        Names::kept_in(upkeep::names_file(instance)?),
+    );
     let policy = Policy {
         registration: Registration::None,
         ready: ReadyWhen::Connected,

@@ -40,7 +40,20 @@ pub fn copy_folder(instance: &Instance) -> PathBuf {
 ///
 /// The system refuses.
 pub fn network_record(instance: &Instance) -> io::Result<PathBuf> {
-    let folder = Path::new(RUNTIME_DIRECTORY).join("network");
+    file_in("network", instance)
+}
+
+/// Where the addresses of an instance's servers are remembered. The folder is made.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn names_file(instance: &Instance) -> io::Result<PathBuf> {
+    file_in("names", instance)
+}
+
+fn file_in(folder: &str, instance: &Instance) -> io::Result<PathBuf> {
+    let folder = Path::new(RUNTIME_DIRECTORY).join(folder);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -112,9 +125,9 @@ pub fn cleanup(args: &UpkeepArgs) -> ExitCode {
 }
 
 async fn take_back(instance: &Instance) -> io::Result<()> {
-    let record = network_record(instance)?;
+    let (record, names) = (network_record(instance)?, names_file(instance)?);
     if !record.exists() {
-        return Ok(());
+        return remove(&names);
     }
     let bus = system_bus().await;
     if ended_by_crash() {
@@ -127,10 +140,18 @@ async fn take_back(instance: &Instance) -> io::Result<()> {
             return Ok(());
         }
     }
+    remove(&names)?;
     let undone = netcfg::cleanup(&record, bus).await;
     undone.map_err(io::Error::other)?;
     info!("what the session left in force is taken back");
     Ok(())
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Whether the service manager starts the session again, by what it says of the one that ended.
