@@ -124,7 +124,7 @@ fn a_wrong_number_of_arguments_is_an_error() {
     );
     assert_eq!(
         errors("verb 1 2\n"),
-        ["p.ovpn:8:8: verb: it has 2 arguments (0 to 1 argument)"]
+        ["p.ovpn:8:8: verb: it has 2 arguments (0 to 1 argument. How much is logged, 0 to 11)"]
     );
 }
 
