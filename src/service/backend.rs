@@ -24,7 +24,7 @@ use super::log;
 use super::log::LogControl;
 use super::log::bus_layer::{BusLog, bus_layer};
 use super::managed::ManagedProfiles;
-use super::netcfg::{LocalOptions, Network};
+use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::run::{Front, Loop};
 use super::signals::Signals;
 use super::standalone;
@@ -48,6 +48,9 @@ pub struct SessionArgs {
     /// 0 says least, 6 all; otherwise what the starter or the profile says, or 3.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=6))]
     pub log_level: Option<u32>,
+    /// Who sets up addresses, routes and DNS, for sessions of a session manager whose starter does not say it.
+    #[arg(long, value_enum, default_value_t)]
+    pub network: NetworkBy,
 }
 
 /// Runs the session of one unit.
@@ -71,7 +74,9 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Ok((_, Some(handover))) => {
             let (layer, records) = bus_layer(level);
             let journal = log::init(level, Some(layer));
-            runtime.and_then(|runtime| runtime.block_on(on_the_bus(handover, journal, records)))
+            runtime.and_then(|runtime| {
+                runtime.block_on(on_the_bus(handover, args.network, journal, records))
+            })
         }
         Ok((instance, None)) => {
             let journal = log::init(level, None);
@@ -94,17 +99,19 @@ pub fn main(args: &SessionArgs) -> ExitCode {
 
 async fn on_the_bus(
     handover: Handover,
+    network: NetworkBy,
     journal: LogControl,
     records: BusLog,
 ) -> io::Result<EndClass> {
     let connection = Connection::system().await.map_err(io::Error::other)?;
-    managed(&connection, handover, journal, records).await
+    managed(&connection, handover, network, journal, records).await
 }
 
 /// A session that a session manager drives, on one connection to the bus.
 async fn managed(
     connection: &Connection,
     handover: Handover,
+    network: NetworkBy,
     journal: LogControl,
     records: BusLog,
 ) -> io::Result<EndClass> {
@@ -115,7 +122,11 @@ async fn managed(
         journal,
         bus_log: records.control(),
     };
-    let network = Network::local(LocalOptions::default());
+    let network = match handover.network.unwrap_or(network) {
+        NetworkBy::Local => Network::local(LocalOptions::default()),
+        NetworkBy::Netcfg => Network::remote(connection.clone(), &handover.session_token),
+        NetworkBy::None => Network::Nobody,
+    };
     let bus = connection.clone();
     let changes = Box::pin(async move { Changes::start(Some(bus)) });
     let effects = Effects::new(network, Box::new(profiles), changes)?;

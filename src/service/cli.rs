@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
@@ -19,7 +19,7 @@ use super::effects::{Effects, Work};
 use super::kill_switch::command::KillSwitchCommand;
 use super::log;
 use super::manual::{CompletionsArgs, ManualArgs};
-use super::netcfg::{LocalOptions, Network};
+use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::profile::ProfileFile;
 use super::run::{Front, Loop};
 use super::signals::Signals;
@@ -109,16 +109,6 @@ pub struct ConnectArgs {
     pub overrides: Vec<(String, String)>,
 }
 
-/// Who sets up the network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum NetworkBy {
-    /// This program.
-    #[default]
-    Local,
-    /// Nobody.
-    None,
-}
-
 /// `check`: says every problem, errors and notes.
 #[must_use]
 pub fn check(args: CheckArgs) -> ExitCode {
@@ -160,6 +150,10 @@ async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> 
     let signals = Signals::listen()?;
     let network = match network {
         NetworkBy::Local => Network::local(LocalOptions::default()),
+        NetworkBy::Netcfg => {
+            let bus = zbus::Connection::system().await.map_err(io::Error::other)?;
+            Network::remote(bus, DEVICE_OBJECT)
+        }
         NetworkBy::None => Network::Nobody,
     };
     let changes = Box::pin(async { Changes::start(system_bus().await) });
@@ -271,3 +265,5 @@ fn after_help() -> String {
 const BUS_TIME: Duration = Duration::from_secs(2);
 /// The log level when neither the command line nor the profile says one.
 const DEFAULT_LEVEL: u32 = 3;
+/// What netcfg calls our device; the process id comes before it.
+const DEVICE_OBJECT: &str = "connect";

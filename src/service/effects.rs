@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,10 +17,10 @@ use self::translate::{family, from_tunnel, from_world};
 use super::changes::{Changes, NetworkChange, Watched};
 use super::kept_device::KeptDevice;
 use super::kill_switch::opening::Opening;
-use super::netcfg::{NetError, Network};
+use super::netcfg::{NetError, Network, SocketNeeds};
 use super::resolve::{Answer, Names};
-use super::set_up::{NetworkFailure, failure, set_up};
-use super::tunnel::{Attempt, Order, SocketOptions, Tun, TunnelHandle, TunnelReport};
+use super::set_up::{self, NetworkEnd, NetworkFailure, NetworkTask, Ready};
+use super::tunnel::{Attempt, Order, SocketOptions, TunnelHandle, TunnelReport};
 use crate::engine::data::stats::Stats;
 use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Event, Input};
@@ -52,6 +53,8 @@ pub struct Effects {
     watched: Watched,
     /// At home while no step is under way.
     network: Option<Network>,
+    /// Somebody else sets up the network, and wants to know every server before it is tried.
+    remote: bool,
     device: KeptDevice,
     opening: Opening,
     /// Steps that wait for their turn.
@@ -66,15 +69,6 @@ pub struct Effects {
     ready: VecDeque<Report>,
 }
 
-/// A step on the network; they are taken one after the other.
-enum NetworkTask {
-    /// The connection follows to another way.
-    Follow,
-    Protect(IpAddr),
-    Refresh,
-    Step(Step),
-}
-
 /// What came to its end.
 enum Finished {
     Abandoned,
@@ -84,16 +78,6 @@ enum Finished {
     Report(Report),
     Resolved(Lookup, io::Result<Answer>),
     ServerFound(Lookup, io::Result<Answer>),
-}
-
-/// How a step on the network ended.
-enum NetworkEnd {
-    Applied(Result<(Tun, u32), NetworkFailure>),
-    Changed(Result<(), NetError>),
-    Followed,
-    Protected(Result<(), NetError>),
-    Refreshed(Result<(), NetError>),
-    Reverted(Result<(), NetError>),
 }
 
 impl Effects {
@@ -117,6 +101,7 @@ impl Effects {
             names: Names::default(),
             changes: None,
             watched: Watched::default(),
+            remote: matches!(network, Network::Remote(_)),
             network: Some(network),
             device: KeptDevice::default(),
             opening: Opening::default(),
@@ -167,6 +152,7 @@ impl Effects {
             .server(server, launch.config.endpoint.transport);
         self.watched.server = Some(server.ip());
         self.watch();
+        let protect = launch.protect.or_else(|| self.remote.then(|| server.ip()));
         let attempt = Box::new(Attempt {
             config: launch.config,
             detour: launch.detour,
@@ -176,10 +162,10 @@ impl Effects {
         match launch.find_server {
             Some(lookup) => {
                 let answer = self.names.look_up(&lookup.host, family(&lookup));
-                self.addressless = Some((attempt, launch.protect));
+                self.addressless = Some((attempt, protect));
                 self.begin(async move { Finished::ServerFound(lookup, answer.await) });
             }
-            None => self.begin_attempt(attempt, launch.protect),
+            None => self.begin_attempt(attempt, protect),
         }
     }
 
@@ -311,23 +297,17 @@ impl Effects {
         } else {
             None
         };
+        if let (Network::Remote(remote), NetworkTask::Step(Step::Change { to, .. })) =
+            (&network, &task)
+        {
+            if remote.needs_new_device(to) {
+                // Its name is free for the new one then.
+                self.order(Order::DetachTun);
+            }
+        }
         let keeps = self.device.keeps();
         self.begin(async move {
-            let end = match task {
-                NetworkTask::Follow => NetworkEnd::Followed,
-                NetworkTask::Protect(address) => {
-                    NetworkEnd::Protected(network.protect(address).await)
-                }
-                NetworkTask::Refresh => NetworkEnd::Refreshed(network.refresh().await),
-                NetworkTask::Step(Step::Apply(plan)) => {
-                    let tun = KeptDevice::make(keeps, left, &plan.device);
-                    NetworkEnd::Applied(set_up(&mut network, tun, &plan).await)
-                }
-                NetworkTask::Step(Step::Change { to, .. }) => {
-                    NetworkEnd::Changed(network.change(&to).await)
-                }
-                NetworkTask::Step(Step::Revert) => NetworkEnd::Reverted(network.revert().await),
-            };
+            let end = set_up::take(&mut network, task, keeps, left).await;
             Finished::Network(network, end)
         });
     }
@@ -407,16 +387,8 @@ impl Effects {
 
     fn network_ended(&mut self, end: NetworkEnd) {
         match end {
-            NetworkEnd::Applied(Ok((tun, index))) => {
-                self.watched.tunnel = Some(index);
-                self.opening.device(Some(tun.name()));
-                self.watch();
-                let device = Device {
-                    name: tun.name().to_owned(),
-                    path: "/".to_owned(),
-                };
-                self.order(Order::AttachTun(tun));
-                self.ready.push_back(Report::NetworkDone(Some(device)));
+            NetworkEnd::Applied(Ok(ready)) | NetworkEnd::Changed(Ok(Some(ready))) => {
+                self.attach(ready);
             }
             NetworkEnd::Applied(Err(NetworkFailure { class, reason })) => {
                 self.device.forget();
@@ -424,7 +396,7 @@ impl Effects {
                     .push_back(Report::NetworkFailed { class, reason });
             }
             NetworkEnd::Followed => self.order(Order::Input(Input::PathChanged)),
-            NetworkEnd::Changed(Ok(())) => self.ready.push_back(Report::NetworkDone(None)),
+            NetworkEnd::Changed(Ok(None)) => self.ready.push_back(Report::NetworkDone(None)),
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
                 self.device.forget();
@@ -437,23 +409,72 @@ impl Effects {
                 }
                 self.ready.push_back(Report::NetworkDone(None));
             }
-            NetworkEnd::Changed(Err(error)) => {
-                let NetworkFailure { class, reason } = failure(&error);
+            NetworkEnd::Changed(Err(NetworkFailure { class, reason })) => {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
-            NetworkEnd::Protected(outcome) => {
-                if let Err(error) = outcome {
-                    warn!(%error, "the way to the server may lead into the tunnel");
-                }
-                if let Some(attempt) = self.launch.take() {
-                    self.order(Order::Connect(attempt));
-                }
-            }
+            NetworkEnd::Protected(outcome) => self.protected(outcome),
             NetworkEnd::Refreshed(Ok(())) => {}
             NetworkEnd::Refreshed(Err(error)) => {
                 warn!(%error, "the network could not be put right");
             }
+        }
+    }
+
+    fn attach(&mut self, ready: Ready) {
+        let Ready { tun, index, path } = ready;
+        self.watched.tunnel = Some(index);
+        self.opening.device(Some(tun.name()));
+        self.watch();
+        let name = tun.name().to_owned();
+        self.order(Order::AttachTun(tun));
+        self.ready
+            .push_back(Report::NetworkDone(Some(Device { name, path })));
+    }
+
+    /// The server of the next attempt is kept out of the tunnel, or is not.
+    fn protected(&mut self, outcome: Result<SocketNeeds, NetError>) {
+        let Some(mut attempt) = self.launch.take() else {
+            return;
+        };
+        match outcome {
+            Ok(needs) => {
+                let socket = &mut attempt.socket;
+                socket.device = needs.device.or_else(|| socket.device.take());
+                socket.mark = needs.mark.or(socket.mark);
+            }
+            Err(error) if self.remote => {
+                let error = ConnectionError::Transport(error.to_string());
+                self.ready.push_back(Report::AttemptFailed(error));
+                return;
+            }
+            Err(error) => warn!(%error, "the way to the server may lead into the tunnel"),
+        }
+        self.order(Order::Connect(attempt));
+    }
+
+    /// Takes back, before the process ends, what somebody else has set up for it. The step under way comes first.
+    pub async fn close(&mut self) {
+        if !self.remote {
+            return;
+        }
+        self.order(Order::DetachTun);
+        self.steps.clear();
+        let closing = async {
+            while self.network.is_none() {
+                match self.under_way.next().await {
+                    Some(finished) => self.take(finished),
+                    None => return,
+                }
+            }
+            if let Some(network) = &mut self.network {
+                if let Err(error) = network.close().await {
+                    warn!(%error, "not everything could be taken back");
+                }
+            }
+        };
+        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+            warn!("netcfg does not come to an end in time");
         }
     }
 }
@@ -475,3 +496,5 @@ async fn change(changes: &mut Option<Changes>) -> NetworkChange {
 
 /// How many reports of the tunnel may wait.
 const REPORTS: usize = 64;
+/// How long the process may take to end.
+const CLOSING: Duration = Duration::from_secs(4);

@@ -105,7 +105,10 @@ impl<F: Front> Loop<F> {
         loop {
             let until = match self.drain() {
                 Ok(until) => until,
-                Err(Over(class)) => return class,
+                Err(Over(class)) => {
+                    self.effects.close().await;
+                    return class;
+                }
             };
             self.ask_next();
             let woken = tokio::select! {

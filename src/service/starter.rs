@@ -15,6 +15,7 @@ use zbus::Connection;
 use super::dbus::proxy::systemd::StartJob;
 use super::dbus::starter::{ServedUntil, StartRequest, StarterObject};
 use super::log::{self, bus_layer::bus_layer};
+use super::netcfg::NetworkBy;
 use super::systemd::notify::Notifier;
 use super::systemd::unit::{Handover, Instance, RUNTIME_DIRECTORY, is_token};
 
@@ -30,6 +31,9 @@ pub struct StarterOptions {
     /// How much the sessions log.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=6))]
     pub client_log_level: Option<u32>,
+    /// Who sets up addresses, routes and DNS of the sessions; otherwise their unit says it.
+    #[arg(long, value_enum)]
+    pub network: Option<NetworkBy>,
     /// Understood and ignored: sessions log to the journal and to the log service.
     #[arg(long, value_name = "FILE", hide = true)]
     pub client_log_file: Option<String>,
@@ -99,7 +103,7 @@ pub async fn run(
         tokio::select! {
             until = &mut serving => return Ok(until),
             Some(request) = starts.recv() => {
-                running.push(serve_request(connection, directory, options.client_log_level, request));
+                running.push(serve_request(connection, directory, options, request));
             }
             Some(()) = running.next() => {}
         }
@@ -109,10 +113,10 @@ pub async fn run(
 async fn serve_request(
     connection: &Connection,
     directory: &Path,
-    log_level: Option<u32>,
+    options: &StarterOptions,
     request: StartRequest,
 ) {
-    let started = start(connection, directory, log_level, request.session_token).await;
+    let started = start(connection, directory, options, request.session_token).await;
     if let Err(reason) = &started {
         error!(reason, "a session could not be started");
     }
@@ -123,7 +127,7 @@ async fn serve_request(
 async fn start(
     connection: &Connection,
     directory: &Path,
-    log_level: Option<u32>,
+    options: &StarterOptions,
     session_token: String,
 ) -> Result<u32, String> {
     if !is_token(&session_token) {
@@ -132,7 +136,8 @@ async fn start(
     let instance = Instance::random().map_err(|error| error.to_string())?;
     let handover = Handover {
         session_token,
-        log_level,
+        log_level: options.client_log_level,
+        network: options.network,
     };
     instance
         .leave(directory, &handover)

@@ -5,6 +5,7 @@ mod corpus;
 mod dbus;
 mod files;
 mod manual;
+mod netcfg;
 mod profiles;
 mod readme;
 #[expect(

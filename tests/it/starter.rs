@@ -35,6 +35,7 @@ impl Scene {
             log_level: 3,
             idle_exit,
             client_log_level: Some(5),
+            network: None,
             client_log_file: None,
             client_colour: false,
             client_disable_protect_socket: false,

@@ -99,12 +99,13 @@ impl Network {
         Some(step)
     }
 
-    /// The step under way has come to its end. `device`: after [`Step::Apply`] only.
+    /// The step under way has come to its end. `device`: after [`Step::Apply`], and after a
+    /// [`Step::Change`] that took another one.
     pub fn done(&mut self, device: Option<Device>) {
         self.now = match (std::mem::take(&mut self.now), device) {
-            (Now::Applying(plan), Some(device)) | (Now::Changing(plan, device), _) => {
-                Now::InForce(plan, device)
-            }
+            (Now::Applying(plan), Some(device))
+            | (Now::Changing(plan, _), Some(device))
+            | (Now::Changing(plan, device), None) => Now::InForce(plan, device),
             (Now::Applying(_), None) => Now::Half,
             (Now::Reverting | Now::Absent, _) => Now::Absent,
             (other @ (Now::InForce(..) | Now::Half), _) => other,

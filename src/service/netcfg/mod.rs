@@ -10,6 +10,7 @@ pub mod local;
 mod outside;
 mod record;
 pub mod remote;
+mod remote_plan;
 pub mod resolv_conf;
 mod route;
 mod ways;
@@ -21,6 +22,7 @@ pub use error::NetError;
 pub(in crate::service) use kernel::{Kernel, Listener};
 pub use local::{Local, LocalOptions, Resolver, cleanup};
 pub(in crate::service) use outside::{Outside, find as outside_way};
+pub use remote::{Remote, RemoteDevice, SocketNeeds};
 pub use route::ROUTE_PROTOCOL;
 
 use crate::engine::netplan::NetPlan;
@@ -41,6 +43,20 @@ pub enum Network {
     Local(Box<Local>),
     /// Nobody: addresses, routes and DNS are somebody else's business (`--network none`).
     Nobody,
+    /// The stock netcfg service, which makes the device too (`--network netcfg`).
+    Remote(Box<Remote>),
+}
+
+/// Who sets up the network, as the command line says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum NetworkBy {
+    /// This program.
+    #[default]
+    Local,
+    /// The stock service net.openvpn.v3.netcfg.
+    Netcfg,
+    /// Nobody.
+    None,
 }
 
 impl Network {
@@ -48,6 +64,13 @@ impl Network {
     #[must_use]
     pub fn local(options: LocalOptions) -> Self {
         Self::Local(Box::new(Local::new(options)))
+    }
+
+    /// The stock netcfg service sets up the network, called over `bus`, the process's one connection to the system bus.
+    /// `name` is what it calls our device.
+    #[must_use]
+    pub fn remote(bus: zbus::Connection, name: &str) -> Self {
+        Self::Remote(Box::new(Remote::new(bus, name)))
     }
 
     /// Takes over what an earlier process with the same record left in force on this device, as it is: the way to a
@@ -59,12 +82,12 @@ impl Network {
     pub async fn adopt(&mut self, tun: TunDevice) -> Result<(), NetError> {
         match self {
             Self::Local(local) => local.adopt(tun).await,
-            Self::Nobody => Ok(()),
+            Self::Nobody | Self::Remote(_) => Ok(()),
         }
     }
 
-    /// Puts a plan in force on a device. What an earlier process with the same record left there is adopted or taken
-    /// back.
+    /// Puts a plan in force on a device that we made. What an earlier process with the same record left there is adopted
+    /// or taken back.
     ///
     /// # Errors
     ///
@@ -72,33 +95,40 @@ impl Network {
     pub async fn apply(&mut self, tun: TunDevice, plan: &NetPlan) -> Result<(), NetError> {
         match self {
             Self::Local(local) => local.apply(tun, plan).await,
-            Self::Nobody => Ok(()),
+            // It makes devices itself, see [`Remote::establish`].
+            Self::Nobody | Self::Remote(_) => Ok(()),
         }
     }
 
     /// Makes another plan the one in force, with the fewest changes. A `protect`ed address that the plan does not name
-    /// as a bypass loses its protection.
+    /// as a bypass loses its protection. The answer is a device that takes the place of the one before.
     ///
     /// # Errors
     ///
     /// The step that failed; what is in force then is a mixture, and [`Network::revert`] takes back all of it.
-    pub async fn change(&mut self, plan: &NetPlan) -> Result<(), NetError> {
+    pub async fn change(&mut self, plan: &NetPlan) -> Result<Option<RemoteDevice>, NetError> {
         match self {
-            Self::Local(local) => local.change(plan).await,
-            Self::Nobody => Ok(()),
+            Self::Local(local) => local.change(plan).await.map(|()| None),
+            Self::Nobody => Ok(None),
+            Self::Remote(remote) => remote.change(plan).await,
         }
     }
 
     /// Keeps packets to `address` out of the tunnel while a plan is in force: the way to a server that is about to be
-    /// tried. Does nothing without a plan, and nothing twice.
+    /// tried. Does nothing without a plan, and nothing twice, where we set up the network ourselves. The answer is what
+    /// is wanted of the sockets to the server.
     ///
     /// # Errors
     ///
     /// The step that failed.
-    pub async fn protect(&mut self, address: IpAddr) -> Result<(), NetError> {
+    pub async fn protect(&mut self, address: IpAddr) -> Result<SocketNeeds, NetError> {
         match self {
-            Self::Local(local) => local.protect(address).await,
-            Self::Nobody => Ok(()),
+            Self::Local(local) => local
+                .protect(address)
+                .await
+                .map(|()| SocketNeeds::default()),
+            Self::Nobody => Ok(SocketNeeds::default()),
+            Self::Remote(remote) => remote.protect(address).await,
         }
     }
 
@@ -112,6 +142,7 @@ impl Network {
         match self {
             Self::Local(local) => local.refresh().await,
             Self::Nobody => Ok(()),
+            Self::Remote(remote) => remote.refresh().await,
         }
     }
 
@@ -124,6 +155,20 @@ impl Network {
         match self {
             Self::Local(local) => local.revert().await,
             Self::Nobody => Ok(()),
+            Self::Remote(remote) => remote.revert().await,
+        }
+    }
+
+    /// The last thing: has the service forget all that it has set up for this process. What we set up ourselves was
+    /// reverted or goes with the device.
+    ///
+    /// # Errors
+    ///
+    /// The first step that failed.
+    pub async fn close(&mut self) -> Result<(), NetError> {
+        match self {
+            Self::Local(_) | Self::Nobody => Ok(()),
+            Self::Remote(remote) => remote.close().await,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::service::netcfg::NetworkBy;
 
 /// Where the starter leaves what an instance is to take. Only our own account may look into it.
 pub const RUNTIME_DIRECTORY: &str = "/run/openvpn3-backend";
@@ -21,6 +24,8 @@ pub struct Handover {
     pub session_token: String,
     /// The log level, if the starter was told one.
     pub log_level: Option<u32>,
+    /// Who sets up the network, if the starter was told so.
+    pub network: Option<NetworkBy>,
 }
 
 impl Instance {
@@ -123,22 +128,29 @@ impl Handover {
         if let Some(level) = self.log_level {
             text.push_str(&format!("log-level={level}\n"));
         }
+        let network = self.network.and_then(|it| it.to_possible_value());
+        if let Some(network) = network {
+            text.push_str(&format!("network={}\n", network.get_name()));
+        }
         text
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let mut session_token = None;
         let mut log_level = None;
+        let mut network = None;
         for line in text.lines() {
             match line.split_once('=')? {
                 ("token", token) if is_token(token) => session_token = Some(token.to_owned()),
                 ("log-level", level) => log_level = Some(level.parse().ok()?),
+                ("network", by) => network = Some(NetworkBy::from_str(by, false).ok()?),
                 _ => return None,
             }
         }
         Some(Self {
             session_token: session_token?,
             log_level,
+            network,
         })
     }
 }
@@ -177,6 +189,7 @@ mod tests {
         Handover {
             session_token: "27400f79t4a54t47a9tb70ata424eebacbce".to_owned(),
             log_level: Some(4),
+            network: Some(NetworkBy::Netcfg),
         }
     }
 
@@ -227,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_left_is_what_is_taken(token in "[0-9a-ft]{1,64}", level in proptest::option::of(0_u32..7)) {
-            let handover = Handover { session_token: token, log_level: level };
+            let handover = Handover { session_token: token, log_level: level, network: None };
             prop_assert_eq!(Handover::from_text(&handover.to_text()), Some(handover));
         }
 

@@ -1,6 +1,7 @@
 //! A message bus with all of its services, at the other end of a socket pair.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -203,6 +204,21 @@ impl FakeBus {
             .and_then(|m| m.build(body))
             .expect("an answer");
         self.connection.send(&message).await.expect("sent");
+    }
+
+    /// A peer answers with a descriptor alone, of which the body says nothing.
+    #[expect(
+        unsafe_code,
+        reason = "the library attaches descriptors to what its body names only, or to a body made by hand"
+    )]
+    pub(crate) async fn answer_with_descriptor(&self, call: &Message, descriptor: OwnedFd) {
+        let builder = Message::method_return(&call.header()).expect("an answer");
+        // SAFETY: there is no body.
+        let message = unsafe { builder.build_raw_body(&[], "", vec![descriptor.into()]) };
+        self.connection
+            .send(&message.expect("an answer"))
+            .await
+            .expect("sent");
     }
 
     /// A peer refuses.
