@@ -103,6 +103,12 @@ fn every_file_is_put_in_its_place_and_filled_in() {
         "usr/share/man/man8/openvpn3-backend@.service.8",
         "usr/share/polkit-1/rules.d/openvpn3-backend.rules",
         zsh,
+        "usr/lib/systemd/system/openvpn3-backend-killswitch@.service",
+        "usr/lib/systemd/system/openvpn3-backend-online@.target",
+        "usr/lib/systemd/network/80-openvpn3-backend.network",
+        "usr/lib/systemd/networkd.conf.d/10-openvpn3-backend.conf",
+        "usr/lib/NetworkManager/conf.d/90-openvpn3-backend.conf",
+        "usr/share/doc/openvpn3-backend/examples/openvpn3-backend-users.rules",
     ];
     assert_eq!(installed.files(), expected.map(str::to_owned).into());
     for file in &expected[1..] {

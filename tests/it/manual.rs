@@ -9,6 +9,7 @@ use openvpn3_backend::engine::profile::document::roff;
 use openvpn3_backend::engine::profile::overrides::OVERRIDES;
 use openvpn3_backend::engine::profile::table;
 use openvpn3_backend::service::cli::Cli;
+use openvpn3_backend::service::manual::commands::all;
 use openvpn3_backend::service::manual::{Page, page};
 use openvpn3_backend::service::systemd::{credentials, exit};
 
@@ -71,8 +72,8 @@ fn every_page_renders_without_a_warning() {
 #[test]
 fn the_page_of_the_program_names_every_command_option_status_and_override() {
     let page = page(Page::Program);
-    for command in Cli::command().get_subcommands() {
-        let heading = format!(".SS {} ", roff(command.get_name()));
+    for (name, command) in all(&Cli::command()) {
+        let heading = format!(".SS {} ", roff(&name));
         assert!(page.contains(&heading), "{heading}");
         for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
             if let Some(long) = argument.get_long() {

@@ -32,8 +32,8 @@ pub(super) fn synopsis() -> String {
 /// Every command with its options.
 pub(super) fn described() -> String {
     let mut text = String::new();
-    for command in Cli::command().get_subcommands() {
-        let _ = writeln!(text, ".SS {} {}", roff(command.get_name()), usage(command));
+    for (name, command) in all(&Cli::command()) {
+        let _ = writeln!(text, ".SS {} {}", roff(&name), usage(&command));
         let about = command.get_long_about().or_else(|| command.get_about());
         for paragraph in about
             .map(ToString::to_string)
@@ -42,11 +42,24 @@ pub(super) fn described() -> String {
         {
             let _ = writeln!(text, "{}\n.PP", roff(&paragraph.replace('\n', " ")));
         }
-        for argument in shown(command) {
+        for argument in shown(&command) {
             let _ = writeln!(text, ".TP\n{}\n{}", form(argument), help(argument));
         }
     }
     text
+}
+
+/// All commands, and those within them.
+#[must_use]
+pub fn all(command: &Command) -> Vec<(String, Command)> {
+    let mut found = Vec::new();
+    for inner in command.get_subcommands() {
+        let name = inner.get_name().to_owned();
+        found.push((name.clone(), inner.clone()));
+        let further = all(inner).into_iter();
+        found.extend(further.map(|(of, command)| (format!("{name} {of}"), command)));
+    }
+    found
 }
 
 fn shown(command: &Command) -> impl Iterator<Item = &Arg> {

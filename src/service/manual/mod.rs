@@ -1,6 +1,6 @@
 //! The manual pages and the completions of shells, made from the tables that the program itself works by.
 
-mod commands;
+pub mod commands;
 
 use std::io::{self, Write};
 use std::path::Path;
