@@ -16,6 +16,7 @@ use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::check::Judgement;
 use super::effects::{Effects, Work};
+use super::foreground_record::ForegroundRecord;
 use super::kill_switch::command::KillSwitchCommand;
 use super::log;
 use super::manual::{CompletionsArgs, ManualArgs};
@@ -130,13 +131,18 @@ pub fn check(args: CheckArgs) -> ExitCode {
 #[must_use]
 pub fn connect(args: ConnectArgs) -> ExitCode {
     let log = log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
+    let record = match args.network {
+        NetworkBy::Local => ForegroundRecord::hold(&args.profile),
+        NetworkBy::Netcfg | NetworkBy::None => None,
+    };
     let file = ProfileFile::new(args.profile, args.overrides)
         .with_auth_file(args.auth_file)
         .with_log(args.log_level.is_none().then_some(log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let outcome = runtime.and_then(|runtime| runtime.block_on(session(file, args.network)));
+    let outcome =
+        runtime.and_then(|runtime| runtime.block_on(session(file, args.network, record.as_ref())));
     match outcome {
         Ok(class) => exit::exit_code(class),
         Err(error) => {
@@ -146,10 +152,20 @@ pub fn connect(args: ConnectArgs) -> ExitCode {
     }
 }
 
-async fn session(file: ProfileFile, network: NetworkBy) -> io::Result<EndClass> {
+async fn session(
+    file: ProfileFile,
+    network: NetworkBy,
+    record: Option<&ForegroundRecord>,
+) -> io::Result<EndClass> {
     let signals = Signals::listen()?;
+    if let Some(record) = record {
+        record.take_back(system_bus()).await;
+    }
     let network = match network {
-        NetworkBy::Local => Network::local(LocalOptions::default()),
+        NetworkBy::Local => Network::local(LocalOptions {
+            record: record.map(|record| record.path().to_owned()),
+            ..LocalOptions::default()
+        }),
         NetworkBy::Netcfg => {
             let bus = zbus::Connection::system().await.map_err(io::Error::other)?;
             Network::remote(bus, DEVICE_OBJECT)

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod dbus;
 pub mod effects;
+pub mod foreground_record;
 pub mod kept_device;
 pub mod kept_session;
 pub mod kill_switch;
