@@ -28,8 +28,9 @@ use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::run::{Front, Loop};
 use super::signals::Signals;
 use super::standalone;
+use super::standalone::upkeep::network_record;
 use super::systemd::exit;
-use super::systemd::unit::{Handover, Instance, RUNTIME_DIRECTORY};
+use super::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use super::systemd::watchdog::Watchdog;
 use super::tunnel::clock::Clock;
 use crate::engine::secret::SecretText;
@@ -71,12 +72,20 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         .enable_all()
         .build();
     let outcome = match taken {
-        Ok((_, Some(handover))) => {
+        Ok((instance, Some(handover))) => {
             let (layer, records) = bus_layer(level);
             let journal = log::init(level, Some(layer));
-            runtime.and_then(|runtime| {
-                runtime.block_on(on_the_bus(handover, args.network, journal, records))
-            })
+            let start = Start {
+                network: handover.network.unwrap_or(args.network),
+                instance,
+                session_token: handover.session_token,
+            };
+            runtime.and_then(|runtime| runtime.block_on(on_the_bus(start, journal, records)))
+        }
+        Ok((instance, None)) if instance.is_made_up() && !has_profile(&instance) => {
+            drop(log::init(level, None));
+            info!("the process before this one took its session with it");
+            return exit::exit_code(EndClass::AsAsked);
         }
         Ok((instance, None)) => {
             let journal = log::init(level, None);
@@ -97,21 +106,40 @@ pub fn main(args: &SessionArgs) -> ExitCode {
     }
 }
 
-async fn on_the_bus(
-    handover: Handover,
+/// Whether the instance is one of those that systemd runs by itself.
+fn has_profile(instance: &Instance) -> bool {
+    standalone::find::profile(Path::new("/"), instance.name()).is_ok()
+}
+
+/// What a session that a session manager drives begins with.
+struct Start {
+    instance: Instance,
+    session_token: String,
     network: NetworkBy,
-    journal: LogControl,
-    records: BusLog,
-) -> io::Result<EndClass> {
+}
+
+impl Start {
+    fn network(&self, connection: &Connection) -> io::Result<Network> {
+        Ok(match self.network {
+            NetworkBy::Local => Network::local(LocalOptions {
+                record: Some(network_record(&self.instance)?),
+                ..LocalOptions::default()
+            }),
+            NetworkBy::Netcfg => Network::remote(connection.clone(), &self.session_token),
+            NetworkBy::None => Network::Nobody,
+        })
+    }
+}
+
+async fn on_the_bus(start: Start, journal: LogControl, records: BusLog) -> io::Result<EndClass> {
     let connection = Connection::system().await.map_err(io::Error::other)?;
-    managed(&connection, handover, network, journal, records).await
+    managed(&connection, start, journal, records).await
 }
 
 /// A session that a session manager drives, on one connection to the bus.
 async fn managed(
     connection: &Connection,
-    handover: Handover,
-    network: NetworkBy,
+    start: Start,
     journal: LogControl,
     records: BusLog,
 ) -> io::Result<EndClass> {
@@ -122,17 +150,13 @@ async fn managed(
         journal,
         bus_log: records.control(),
     };
-    let network = match handover.network.unwrap_or(network) {
-        NetworkBy::Local => Network::local(LocalOptions::default()),
-        NetworkBy::Netcfg => Network::remote(connection.clone(), &handover.session_token),
-        NetworkBy::None => Network::Nobody,
-    };
+    let network = start.network(connection)?;
     let bus = connection.clone();
     let changes = Box::pin(async move { Changes::start(Some(bus)) });
     let effects = Effects::new(network, Box::new(profiles), changes)?;
     let policy = Policy {
         registration: Registration::Awaited {
-            token: handover.session_token.clone(),
+            token: start.session_token.clone(),
             give_up_at: clock.now() + REGISTRATION,
         },
         ready: ReadyWhen::Started,
@@ -142,14 +166,9 @@ async fn managed(
     };
     let session = Session::new(policy, surroundings());
     let (callers, calls) = mpsc::channel(CALLS);
-    let (object, announcer) = register(
-        connection,
-        callers.clone(),
-        records,
-        &handover.session_token,
-    )
-    .await
-    .map_err(io::Error::other)?;
+    let (object, announcer) = register(connection, callers.clone(), records, &start.session_token)
+        .await
+        .map_err(io::Error::other)?;
     let running = Loop::new(session, effects, OnTheBus { announcer }, calls, clock).run(signals);
     let together = side_by_side(running, object.serve(), callers.clone());
     let class = tokio::select! {

@@ -62,6 +62,12 @@ impl Instance {
         &self.0
     }
 
+    /// Whether the starter could have made this name up.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        self.0.len() == NAME_LENGTH && self.0.bytes().all(|byte| ALPHABET.contains(&byte))
+    }
+
     /// The name of its unit.
     #[must_use]
     pub fn unit(&self) -> String {
@@ -198,6 +204,7 @@ mod tests {
         let first = Instance::random().unwrap();
         assert_ne!(first, Instance::random().unwrap());
         assert_eq!(first.name().len(), 12);
+        assert!(first.is_made_up());
         assert_eq!(Instance::from_argument(first.name()), Some(first.clone()));
         assert_eq!(
             first.unit(),
