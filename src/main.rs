@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use openvpn3_backend::service::administrate::{self, Verb};
 use openvpn3_backend::service::cli::{self, Cli, Command};
 use openvpn3_backend::service::standalone::upkeep;
 use openvpn3_backend::service::{backend, kill_switch, manual, starter};
@@ -13,6 +14,13 @@ fn main() -> ExitCode {
         Command::Cleanup(args) => upkeep::cleanup(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
+        Command::Disconnect(args) => administrate::one(&args, Verb::Disconnect),
+        Command::List(args) => administrate::list(&args),
+        Command::Pause(args) => administrate::one(&args, Verb::Pause),
+        Command::Restart(args) => administrate::one(&args, Verb::Restart),
+        Command::Resume(args) => administrate::one(&args, Verb::Resume),
+        Command::Statistics(args) => administrate::one(&args, Verb::Statistics),
+        Command::Status(args) => administrate::one(&args, Verb::Status),
         Command::KillSwitch(command) => kill_switch::command::main(&command),
         Command::Manual(args) => manual::manual(&args),
         Command::Prepare(args) => upkeep::prepare(&args),

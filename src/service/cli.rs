@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
 use super::about;
+use super::administrate::{ListArgs, SessionName};
 use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::check::Judgement;
@@ -66,6 +67,20 @@ pub enum Command {
     /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
     #[command(hide = true)]
     Cleanup(UpkeepArgs),
+    /// Say goodbye to the server, and end a session.
+    Disconnect(SessionName),
+    /// Show the sessions of units.
+    List(ListArgs),
+    /// Leave the server, keep the session.
+    Pause(SessionName),
+    /// Connect a session again.
+    Restart(SessionName),
+    /// Go on after a pause.
+    Resume(SessionName),
+    /// Show the counters of a session.
+    Statistics(SessionName),
+    /// Show what a session is doing.
+    Status(SessionName),
     /// Let nothing leave this machine but through a tunnel; for openvpn3-backend-killswitch@.service.
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),

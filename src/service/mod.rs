@@ -1,6 +1,7 @@
 //! The impure half: everything that touches the world, and decides nothing.
 
 pub mod about;
+pub mod administrate;
 pub mod backend;
 pub mod changes;
 pub mod check;

@@ -38,6 +38,7 @@ pub(crate) fn it_starts_reloads_and_stops(machine: &Machine) {
         process,
         machine.sh("systemctl show -P MainPID openvpn3-backend@office")
     );
+    the_administrator_asks(machine);
     machine.sh("systemctl stop openvpn3-backend@office");
     assert_eq!(before, machine.traces());
     let journal = machine.sh("journalctl -o cat -u openvpn3-backend@office");
@@ -96,4 +97,23 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         facts.sort_unstable();
         assert_eq!(facts, ["0", "10", "failed"], "it is not tried again");
     }
+}
+
+fn the_administrator_asks(machine: &Machine) {
+    let listed = machine.sh("openvpn3-backend list");
+    assert!(
+        listed.contains("office") && listed.contains("tun0"),
+        "{listed}"
+    );
+    let status = machine.sh("openvpn3-backend status --json office");
+    assert!(status.contains("\"device\":\"tun0\""), "{status}");
+    machine.sh("until openvpn3-backend statistics office | grep BYTES_IN; do sleep 0.1; done");
+    machine.sh("openvpn3-backend pause office");
+    machine.sh("until openvpn3-backend status office | grep -q paused; do sleep 0.1; done");
+    machine.sh("openvpn3-backend resume office");
+    machine.sh(&format!(
+        "until ping -c 1 -W 1 -I tun0 {INSIDE}; do sleep 0.1; done"
+    ));
+    let refused = machine.try_sh("setpriv --reuid 65534 openvpn3-backend status office");
+    assert!(!refused.status.success(), "others are asked for by polkit");
 }

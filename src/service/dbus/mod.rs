@@ -1,5 +1,6 @@
 //! Connect, claim the name, serve the object.
 
+pub mod administration;
 mod answers;
 pub mod authz;
 pub mod backend;

@@ -21,6 +21,7 @@ use super::about;
 use super::backend::loop_turns;
 use super::changes::Changes;
 use super::cli::{surroundings, system_bus};
+use super::dbus::administration;
 use super::effects::{Effects, Work};
 use super::kept_device::KeptDevice;
 use super::kept_session;
@@ -110,7 +111,8 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
     let running = Loop::new(session, effects, front, calls, Clock::start()).run(signals);
     tokio::select! {
         class = running => Ok(class),
-        () = watched(callers) => Ok(EndClass::Internal),
+        () = watched(callers.clone()) => Ok(EndClass::Internal),
+        () = administered(instance, callers) => Ok(EndClass::Internal),
     }
 }
 
@@ -132,6 +134,16 @@ fn missing(instance: &Instance, places: &[PathBuf]) {
 async fn adopt(network: &mut Network, name: String) -> Result<(), NetError> {
     let index = index_of(&name).map_err(|error| NetError::new("find the device", &name, error))?;
     network.adopt(TunDevice { name, index }).await
+}
+
+/// Answers the administrator where there is a bus. Never ends.
+async fn administered(instance: &Instance, callers: mpsc::Sender<super::dbus::call::Call>) {
+    if let Some(bus) = system_bus().await {
+        if let Err(error) = administration::serve(&bus, instance.name(), callers).await {
+            warn!(%error, "the administrator cannot ask over the bus");
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Feeds the watchdog while session loop and tunnel thread turn. Never ends.

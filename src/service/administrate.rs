@@ -1,0 +1,236 @@
+//! `list`, `status`, `statistics`, `pause`, `resume`, `restart`, `disconnect`: sessions of units, asked over the bus.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use zbus::names::BusName;
+use zbus::{Connection, Proxy, fdo};
+
+use super::dbus::administration::INTERFACE;
+use super::dbus::names;
+use super::dbus::proxy::systemd::unit_path;
+use super::systemd::unit::Instance;
+
+/// What is asked of one session.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SessionName {
+    /// The instance of the unit openvpn3-backend@.service.
+    pub instance: String,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which list is wanted.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is done to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Say goodbye and end.
+    Disconnect,
+    /// Leave the server, keep the session.
+    Pause,
+    /// Connect again.
+    Restart,
+    /// Go on after a pause.
+    Resume,
+    /// The counters.
+    Statistics,
+    /// What it is doing.
+    Status,
+}
+
+type Facts = BTreeMap<String, String>;
+
+/// `list`.
+#[must_use]
+pub fn list(args: &ListArgs) -> ExitCode {
+    finish(run(async {
+        let bus = Connection::system().await?;
+        let mut sessions = Vec::new();
+        for name in backends(&bus).await? {
+            // Sessions of a session manager answer to it alone, and others may end meanwhile.
+            if let Ok(facts) = facts(&bus, &name).await {
+                sessions.push(facts);
+            }
+        }
+        sessions.sort_by(|one, other| one.get("instance").cmp(&other.get("instance")));
+        Ok(if args.json {
+            let all: Vec<String> = sessions.iter().map(json).collect();
+            format!("[{}]", all.join(","))
+        } else {
+            table(&sessions)
+        })
+    }))
+}
+
+/// Asks one session, or tells it something.
+#[must_use]
+pub fn one(args: &SessionName, verb: Verb) -> ExitCode {
+    finish(run(async {
+        let bus = Connection::system().await?;
+        let name = bus_name(&bus, &args.instance).await?;
+        let session = session(&bus, &name).await?;
+        let facts: Facts = match verb {
+            Verb::Disconnect => session
+                .call("Disconnect", &())
+                .await
+                .map(|()| Facts::new())?,
+            Verb::Pause => {
+                let reason = "the administrator asks for it";
+                session
+                    .call("Pause", &(reason))
+                    .await
+                    .map(|()| Facts::new())?
+            }
+            Verb::Restart => session.call("Restart", &()).await.map(|()| Facts::new())?,
+            Verb::Resume => session.call("Resume", &()).await.map(|()| Facts::new())?,
+            Verb::Statistics => {
+                let counters: BTreeMap<String, i64> = session.call("Statistics", &()).await?;
+                let text = |(name, count): (String, i64)| (name, count.to_string());
+                counters.into_iter().map(text).collect()
+            }
+            Verb::Status => facts(&bus, &name).await?,
+        };
+        Ok(if args.json {
+            json(&facts)
+        } else {
+            let width = facts.keys().map(String::len).max().unwrap_or(0);
+            let lines: Vec<String> = facts
+                .iter()
+                .map(|(name, value)| format!("{name:width$}  {value}"))
+                .collect();
+            lines.join("\n")
+        })
+    }))
+}
+
+fn run(work: impl Future<Output = zbus::Result<String>>) -> zbus::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| zbus::Error::InputOutput(error.into()))?;
+    runtime.block_on(work)
+}
+
+fn finish(outcome: zbus::Result<String>) -> ExitCode {
+    let (said, code) = match outcome {
+        Ok(text) if text.is_empty() => return ExitCode::SUCCESS,
+        Ok(text) => (writeln!(io::stdout(), "{text}"), ExitCode::SUCCESS),
+        Err(zbus::Error::MethodError(name, text, _)) => {
+            let text = text.unwrap_or_else(|| name.to_string());
+            (
+                writeln!(io::stderr(), "openvpn3-backend: {text}"),
+                ExitCode::FAILURE,
+            )
+        }
+        Err(error) => (
+            writeln!(io::stderr(), "openvpn3-backend: {error}"),
+            ExitCode::FAILURE,
+        ),
+    };
+    if said.is_err() {
+        return ExitCode::FAILURE;
+    }
+    code
+}
+
+/// The bus names of all sessions.
+async fn backends(bus: &Connection) -> zbus::Result<Vec<String>> {
+    let names = fdo::DBusProxy::new(bus).await?.list_names().await?;
+    let prefix = format!("{}.be", names::BACKENDS);
+    Ok(names
+        .iter()
+        .map(|name| name.as_str())
+        .filter(|name| name.starts_with(&prefix))
+        .map(ToOwned::to_owned)
+        .collect())
+}
+
+/// The bus name of an instance's session.
+async fn bus_name(bus: &Connection, instance: &str) -> zbus::Result<String> {
+    let unit = Instance::from_argument(instance)
+        .ok_or_else(|| zbus::Error::Failure("this cannot be the name of an instance".to_owned()))?
+        .unit();
+    let service = Proxy::new(
+        bus,
+        names::SYSTEMD,
+        unit_path(&unit),
+        names::SYSTEMD_SERVICE,
+    )
+    .await?;
+    match service.get_property::<u32>("MainPID").await? {
+        0 => Err(zbus::Error::Failure(format!("{unit} does not run"))),
+        process_id => Ok(names::backend_name(process_id)),
+    }
+}
+
+async fn session<'a>(bus: &Connection, name: &'a str) -> zbus::Result<Proxy<'a>> {
+    let name = BusName::try_from(name)?;
+    Proxy::new(bus, name, names::SESSION_PATH, INTERFACE).await
+}
+
+async fn facts(bus: &Connection, name: &str) -> zbus::Result<Facts> {
+    session(bus, name).await?.call("Describe", &()).await
+}
+
+fn table(sessions: &[Facts]) -> String {
+    let row = |cells: [&str; 4]| {
+        format!(
+            "{:16} {:10} {:24} {}",
+            cells[0], cells[1], cells[2], cells[3]
+        )
+    };
+    let mut lines = vec![row(["INSTANCE", "DEVICE", "SERVER", "STATUS"])];
+    lines.extend(sessions.iter().map(|facts| {
+        let fact = |name: &str| facts.get(name).map_or("", String::as_str);
+        row([
+            fact("instance"),
+            fact("device"),
+            fact("server"),
+            fact("status"),
+        ])
+    }));
+    lines.join("\n")
+}
+
+fn json(facts: &Facts) -> String {
+    let pairs: Vec<String> = facts
+        .iter()
+        .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_escaped() {
+        let facts = Facts::from([("status".to_owned(), "a \"b\"\n".to_owned())]);
+        assert_eq!(json(&facts), "{\"status\":\"a \\\"b\\\"\\u000a\"}");
+    }
+}
