@@ -173,8 +173,11 @@ impl Watcher {
     }
 
     async fn compare(&mut self) {
+        let other_watched = self.to_watch.has_changed().unwrap_or(false);
+        self.to_watch.mark_unchanged();
         let way = self.look().await;
-        if way == self.way {
+        if other_watched || way == self.way {
+            self.way = way;
             return;
         }
         info!(

@@ -51,7 +51,7 @@ impl Live {
         for missing in self.login.missing() {
             match missing {
                 Missing::DynamicAnswer => self.ask_dynamic(context),
-                Missing::Password => ask_password(context),
+                Missing::Password => self.ask_password(context),
                 Missing::StaticAnswer => self.ask_static(context),
             }
         }
@@ -75,6 +75,22 @@ impl Live {
                 &challenge.text,
             ));
         }
+    }
+
+    fn ask_password(&self, context: &mut Context) {
+        if is_open(context, InputGroup::UserPassword) {
+            return;
+        }
+        // A front-end on the bus answers both questions, always.
+        let username = match context.autonomy {
+            Autonomy::ByItself => self.login.username(),
+            Autonomy::Commanded => None,
+        };
+        context.questions.ask_password_again(username);
+        context.require_user(Attention::new(
+            InputGroup::UserPassword,
+            "user name and password are needed",
+        ));
     }
 
     fn ask_static(&self, context: &mut Context) {
@@ -153,17 +169,6 @@ fn is_open(context: &Context, group: InputGroup) -> bool {
         .questions
         .open_questions()
         .any(|question| question.group == group)
-}
-
-fn ask_password(context: &mut Context) {
-    if is_open(context, InputGroup::UserPassword) {
-        return;
-    }
-    context.questions.ask_password_again();
-    context.require_user(Attention::new(
-        InputGroup::UserPassword,
-        "user name and password are needed",
-    ));
 }
 
 fn ask_proxy(context: &mut Context) {

@@ -188,7 +188,9 @@ impl Live {
         not_before: Duration,
     ) {
         let moved = self.remotes.advance(advance);
-        if moved != Moved::Address {
+        // What ends a connection that stood is no failed try.
+        let stood = matches!(self.phase, Phase::Connected { .. });
+        if moved != Moved::Address && !stood {
             self.backoff.failed();
         }
         if self.backoff.is_exhausted(self.remotes.len()) {

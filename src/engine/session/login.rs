@@ -207,6 +207,7 @@ impl Login {
     /// Forgets all that the user said, for the next attempt to ask again.
     pub fn purge(&mut self) {
         self.token = None;
+        self.username = None;
         self.password = None;
         self.static_answer = None;
         self.challenge = None;

@@ -147,7 +147,7 @@ impl UserInputQueue {
         if self.is_asked(InputGroup::UserPassword) {
             return;
         }
-        self.ask_password_again();
+        self.ask_password_again(None);
         if let Some((text, visibility)) = challenge {
             self.ask(
                 InputGroup::StaticChallenge,
@@ -158,10 +158,14 @@ impl UserInputQueue {
         }
     }
 
-    /// Asks for user name and password once more: those that were given are worth nothing.
-    pub fn ask_password_again(&mut self) {
+    /// Asks for user name and password once more: those that were given are worth nothing. A `username` that still
+    /// counts answers the first question.
+    pub fn ask_password_again(&mut self, username: Option<&str>) {
         let group = InputGroup::UserPassword;
         self.ask(group, USERNAME, "Auth User name", Visibility::Shown);
+        if let (Some(slot), Some(username)) = (self.slots.last_mut(), username) {
+            slot.answer = Answer::Given(SecretText::from(username));
+        }
         self.ask(group, PASSWORD, "Auth Password", Visibility::Hidden);
     }
 

@@ -53,7 +53,16 @@ pub fn judge(error: &ConnectionError, login: &mut Login, rules: &RetryRules) -> 
             if !keep_credentials {
                 login.drop_token();
             }
-            again_or_ask(login, *advance)
+            match again_or_ask(login, *advance) {
+                Verdict::Retry {
+                    advance: Advance::No,
+                    ..
+                } => Verdict::Retry {
+                    advance: Advance::No,
+                    not_before: RESTART_WAIT,
+                },
+                verdict @ (Verdict::Ask | Verdict::End | Verdict::Retry { .. }) => verdict,
+            }
         }
         ConnectionError::PeerLost { .. } if rules.end_when_lost => Verdict::End,
         ConnectionError::CertificateRefused(_)
@@ -116,6 +125,8 @@ fn again_or_ask(login: &Login, advance: Advance) -> Verdict {
     }
 }
 
+/// A server that goes away says so two seconds before it does, and until then lets clients in again.
+const RESTART_WAIT: Duration = Duration::from_secs(3);
 /// `auth-retry nointeract`: a server that locks accounts must not be hammered.
 const NO_INTERACT_WAIT: Duration = Duration::from_secs(10);
 /// The override `auth-fail-retry`.

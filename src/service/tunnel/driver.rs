@@ -157,7 +157,7 @@ impl Driver {
 
     fn obey(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Abandon => self.end_attempt(),
+            Order::Abandon => self.abandon(),
             Order::AttachTun(tun) => match Device::new(tun) {
                 Ok(device) => self.device = Some(device),
                 Err(error) => self.backlog.push_back(TunnelReport::TunLost(error)),
@@ -172,6 +172,13 @@ impl Driver {
             Order::Renegotiate => self.input(now, Input::Renegotiate),
             Order::Stop => self.stop(now),
         }
+    }
+
+    /// Ends the attempt; what it has reported and nobody has heard is not said any more.
+    fn abandon(&mut self) {
+        self.end_attempt();
+        self.backlog
+            .retain(|report| matches!(report, TunnelReport::TunLost(_)));
     }
 
     fn connect(&mut self, attempt: Attempt) {

@@ -212,6 +212,23 @@ async fn a_refused_stream_is_a_failed_attempt_and_the_next_one_may_work() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn an_attempt_that_is_stopped_and_abandoned_says_nothing_more() {
+    let (_server, address) = udp_server();
+    let mut session = Session::new();
+    session.order(attempt(Kind::Udp, address)).await;
+    for _ in 0..2 {
+        session.report().await;
+    }
+    session.order(Order::Stop).await;
+    session.order(Order::Abandon).await;
+    assert!(session.turns().await);
+    // What was said in between is drained by whoever abandons; after the answer nothing comes.
+    while session.reports.try_recv().is_ok() {}
+    assert!(session.turns().await);
+    assert!(session.reports.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn an_abandoned_attempt_says_nothing_more() {
     let (_server, address) = udp_server();
     let mut session = Session::new();
