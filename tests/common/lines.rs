@@ -66,10 +66,26 @@ impl Lines {
 
     /// Waits for a line that `fits` among those after the first `skip`; `None`: it never came.
     pub(crate) fn wait_for(&self, skip: usize, fits: impl Fn(&str) -> bool) -> Option<String> {
+        self.wait(|lines| lines.skip(skip).find(|line| fits(line)))
+    }
+
+    /// Waits until so many lines `fit`, and gives the last of them; `None`: there never were so many.
+    pub(crate) fn wait_for_times(
+        &self,
+        times: usize,
+        fits: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        self.wait(|lines| lines.filter(|line| fits(line)).nth(times.saturating_sub(1)))
+    }
+
+    fn wait(
+        &self,
+        find: impl for<'b> Fn(&mut dyn Iterator<Item = &'b str>) -> Option<&'b str>,
+    ) -> Option<String> {
         let find = |seen: &Seen| {
             let unfinished = Some(&seen.unfinished).filter(|text| !text.is_empty());
             let lines = seen.lines.iter().chain(unfinished);
-            lines.skip(skip).find(|line| fits(line)).cloned()
+            find(&mut lines.map(String::as_str)).map(str::to_owned)
         };
         let (seen, _) = self
             .shared

@@ -68,7 +68,7 @@ const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
 const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
 
 /// The layout's mark: it changes when the layout does.
-const LAST_FILE: &str = "complete-2";
+const LAST_FILE: &str = "complete-3";
 
 const CA_CONFIG: &str = "
 [ca]
@@ -134,6 +134,7 @@ fn make(folder: &Path) {
         "ca -config ca.conf -cert ca.crt -keyfile ca.key -gencrl -out revoked.crl",
     );
     make_keys(folder);
+    write("pass.txt", "barley\n");
     write("right.txt", "alice\nopen sesame\n");
     write("wrong.txt", "alice\nopen barley\n");
     write(

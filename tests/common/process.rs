@@ -104,6 +104,22 @@ impl Process {
         })
     }
 
+    /// Waits until so many lines `fit`.
+    pub(crate) fn wait_for_times(
+        &self,
+        times: usize,
+        wanted: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> String {
+        self.lines.wait_for_times(times, fits).unwrap_or_else(|| {
+            panic!(
+                "{} did not say {wanted} {times} times; it said:\n{}",
+                self.what,
+                self.text()
+            )
+        })
+    }
+
     /// How many lines there are so far.
     pub(crate) fn count_lines(&self) -> usize {
         self.lines.count(|_| true)

@@ -1,0 +1,83 @@
+//! Versions, keys and groups of TLS.
+
+use super::super::cell::UNREACHABLE;
+use super::super::row::Row;
+use super::super::setup::Setup;
+use super::transport::connects;
+
+pub(super) fn rows() -> Vec<Row> {
+    let of = |server, client| {
+        Setup::new()
+            .identity(server)
+            .login(&format!("cert {client}.crt\nkey {client}.key"))
+    };
+    let old = |version: &str| {
+        Setup::new()
+            .identity("server-rsa")
+            .server(&format!("tls-version-min 1.0\ntls-version-max {version}"))
+            .server("tls-cipher DEFAULT:@SECLEVEL=0")
+    };
+    vec![
+        says(
+            "TLS 1.2 only",
+            "TLSv1.2",
+            Setup::new().server("tls-version-max 1.2"),
+        ),
+        says(
+            "TLS 1.3 only",
+            "TLSv1.3",
+            Setup::new().server("tls-version-min 1.3"),
+        ),
+        says(
+            "TLS 1.2 by the profile, `tls-version-max 1.2`",
+            "TLSv1.2",
+            Setup::new().client("tls-version-max 1.2"),
+        ),
+        says(
+            "TLS 1.2 with RSA keys",
+            "TLSv1.2",
+            of("server-rsa", "client-rsa").server("tls-version-max 1.2"),
+        ),
+        connects("RSA keys of 2048 bits", of("server-rsa", "client-rsa")),
+        connects("ECDSA keys, P-384", of("server-p384", "client-p384")),
+        connects("Ed25519 keys", of("server-ed25519", "client-ed25519")),
+        connects(
+            "group `secp384r1` only (hello retried)",
+            Setup::new().server("tls-groups secp384r1"),
+        ),
+        connects(
+            "ChaCha20 as TLS cipher",
+            Setup::new().server("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256"),
+        ),
+        refuses("TLS 1.0 only", old("1.0"), &["neither tls 1.2 nor 1.3"]),
+        refuses("TLS 1.1 only", old("1.1"), &["neither tls 1.2 nor 1.3"]),
+        refuses(
+            "finite-field DHE only",
+            Setup::new().identity("server-rsa").server(
+                "tls-version-max 1.2\ntls-cipher TLS-DHE-RSA-WITH-AES-256-GCM-SHA384\ndh dh.pem",
+            ),
+            &["share no cipher"],
+        ),
+        refuses(
+            "server key on P-521",
+            Setup::new().identity("server-p521"),
+            &["share no cipher or signature"],
+        ),
+    ]
+}
+
+fn says(feature: &'static str, version: &'static str, setup: Setup) -> Row {
+    Row::works(feature, move |cell| {
+        let said = cell.assert_connects(&setup);
+        let line = said
+            .lines()
+            .find(|line| line.contains("Control Channel: TLS"));
+        assert!(line.is_some_and(|line| line.contains(version)), "{said}");
+    })
+}
+
+fn refuses(feature: &'static str, setup: Setup, words: &'static [&str]) -> Row {
+    Row::refused(feature, move |cell| {
+        cell.assert_refuses(&setup, UNREACHABLE, words);
+    })
+}
