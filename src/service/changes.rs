@@ -68,6 +68,7 @@ impl Changes {
             kernel,
             reporter,
             to_watch,
+            server: None,
             way: None,
             clock: SleepClock::start(),
             suspending: false,
@@ -104,6 +105,8 @@ struct Watcher {
     kernel: Kernel,
     reporter: mpsc::Sender<NetworkChange>,
     to_watch: watch::Receiver<Watched>,
+    /// Whose way is known.
+    server: Option<IpAddr>,
     way: Option<Outside>,
     clock: SleepClock,
     /// logind has announced a sleep that is not over.
@@ -123,7 +126,7 @@ impl Watcher {
                     if told.is_err() {
                         return;
                     }
-                    self.way = self.look().await;
+                    self.begin_anew().await;
                 }
                 more = changed.next() => {
                     if more.is_none() {
@@ -163,6 +166,17 @@ impl Watcher {
         }
     }
 
+    /// Finds the way anew if it is one to another server than that to be watched; another tunnel does not change the way
+    /// outside of it. The answer is whether it was.
+    async fn begin_anew(&mut self) -> bool {
+        let server = self.to_watch.borrow_and_update().server;
+        let is_another = server != std::mem::replace(&mut self.server, server);
+        if is_another {
+            self.way = self.look().await;
+        }
+        is_another
+    }
+
     async fn look(&self) -> Option<Outside> {
         let watched = *self.to_watch.borrow();
         let found = outside_way(&self.kernel, watched.server?, watched.tunnel).await;
@@ -173,11 +187,11 @@ impl Watcher {
     }
 
     async fn compare(&mut self) {
-        let other_watched = self.to_watch.has_changed().unwrap_or(false);
-        self.to_watch.mark_unchanged();
+        if self.begin_anew().await {
+            return;
+        }
         let way = self.look().await;
-        if other_watched || way == self.way {
-            self.way = way;
+        if way == self.way {
             return;
         }
         info!(

@@ -228,7 +228,7 @@ async fn an_attempt_that_is_stopped_and_abandoned_says_nothing_more() {
     assert!(session.reports.try_recv().is_err());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "current_thread")]
 async fn an_abandoned_attempt_says_nothing_more() {
     let (_server, address) = udp_server();
     let mut session = Session::new();
