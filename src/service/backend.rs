@@ -30,6 +30,7 @@ use super::signals::Signals;
 use super::standalone;
 use super::standalone::upkeep::network_record;
 use super::systemd::exit;
+use super::systemd::notify::Notifier;
 use super::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use super::systemd::watchdog::Watchdog;
 use super::tunnel::clock::Clock;
@@ -85,6 +86,8 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Ok((instance, None)) if instance.is_made_up() && !has_profile(&instance) => {
             drop(log::init(level, None));
             info!("the process before this one took its session with it");
+            // systemd would take an end before this for a failure, and try again.
+            Notifier::default().ready();
             return exit::exit_code(EndClass::AsAsked);
         }
         Ok((instance, None)) => {
