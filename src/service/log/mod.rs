@@ -1,4 +1,7 @@
 //! One subscriber, made in `main`: the journal if standard error leads there, else standard error; levels.
+//!
+//! What we log ourselves goes to the journal as sentences ([`journal`]); what the libraries under us log goes there as
+//! `tracing-journald` writes it.
 
 pub mod bus_layer;
 pub mod journal;
@@ -7,7 +10,7 @@ pub mod message_id;
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
@@ -71,7 +74,15 @@ fn journal() -> Option<ExtraLayer> {
     if stream != format!("{}:{}", stat.st_dev, stat.st_ino) {
         return None;
     }
-    Some(journal::Journal.boxed())
+    let ours = journal::Journal.with_filter(filter_fn(|about| is_ours(about.target())));
+    let others = tracing_journald::layer()
+        .ok()
+        .map(|layer| layer.with_filter(filter_fn(|about| !is_ours(about.target()))));
+    Some(ours.and_then(others).boxed())
+}
+
+fn is_ours(target: &str) -> bool {
+    target.starts_with(OURS)
 }
 
 fn standard_error() -> ExtraLayer {
