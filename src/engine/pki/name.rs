@@ -8,7 +8,7 @@ use x509_parser::x509::X509Name;
 
 use super::PkiError;
 
-/// The subject of a DER certificate, see [`print`].
+/// The subject of a DER certificate, see [`print()`].
 ///
 /// # Errors
 ///
