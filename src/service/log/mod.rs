@@ -1,6 +1,6 @@
 //! One subscriber, made in `main`: the journal if standard error leads there, else standard error; levels.
 //!
-//! What we log ourselves goes to the journal as sentences ([`journal`]); what the libraries under us log goes there as
+//! What we log ourselves goes to the journal as sentences ([`mod@journal`]); what the libraries under us log goes there as
 //! `tracing-journald` writes it.
 
 pub mod bus_layer;
