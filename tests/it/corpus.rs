@@ -10,6 +10,10 @@ mod control_packet;
 mod profile;
 #[path = "../fuzz/targets/push.rs"]
 mod push;
+#[path = "../fuzz/targets/saved.rs"]
+mod saved;
+#[path = "../fuzz/targets/session.rs"]
+mod session;
 #[path = "../fuzz/targets/tcp_frames.rs"]
 mod tcp_frames;
 
@@ -48,6 +52,16 @@ fn profiles_of_the_corpus_break_no_law() {
 #[test]
 fn pushes_of_the_corpus_break_no_law() {
     replay("push", push::run);
+}
+
+#[test]
+fn saved_sessions_of_the_corpus_break_no_law() {
+    replay("saved", saved::run);
+}
+
+#[test]
+fn sessions_of_the_corpus_break_no_law() {
+    replay("session", session::run);
 }
 
 #[test]

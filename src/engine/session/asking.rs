@@ -70,10 +70,9 @@ impl Live {
     fn ask_dynamic(&self, context: &mut Context) {
         if let Some(challenge) = self.login.challenge() {
             context.questions.ask_dynamic_challenge(challenge);
-            context.require_user(Attention::new(
-                InputGroup::DynamicChallenge,
-                &challenge.text,
-            ));
+            let attention = Attention::new(InputGroup::DynamicChallenge, &challenge.text);
+            context.push(Effect::Attention(attention));
+            context.announce(Status::require_user("Dynamic Challenge"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use super::super::config::build::{Blueprint, BlueprintError};
 use super::super::secret::SecretText;
@@ -161,12 +161,11 @@ impl Live {
     /// The profile was read again: what is under way goes on with it.
     pub(super) fn reconnect(&mut self, context: &mut Context, now: Instant) {
         match self.phase {
-            Phase::Paused | Phase::Failed | Phase::Closing { .. } => {}
+            Phase::Closing { .. } | Phase::Failed | Phase::Leaving { .. } | Phase::Paused => {}
             Phase::Ready { .. } => self.get_going(context, now),
             Phase::Configuring { .. }
             | Phase::Connected { .. }
             | Phase::Connecting { .. }
-            | Phase::Leaving { .. }
             | Phase::Resolving { .. }
             | Phase::Waiting { .. } => {
                 context.announce_connection(StatusMinor::ConnReconnecting);
@@ -328,6 +327,11 @@ impl Live {
     /// Ends the attempt under way, if there is one, politely; `then` comes after it.
     pub(super) fn leave(&mut self, context: &mut Context, now: Instant, then: Then) {
         match &mut self.phase {
+            // Nothing comes after the end but the end.
+            Phase::Leaving {
+                then: Then::Exit(_),
+                ..
+            } => {}
             Phase::Leaving { then: next, .. } => *next = then,
             Phase::Configuring { .. } | Phase::Connected { .. } | Phase::Connecting { .. } => {
                 context.push(Effect::Stop);
@@ -357,6 +361,18 @@ impl Live {
                 *give_up_at = now + ABANDON_TIME;
                 context.push(Effect::Abandon);
             }
+        }
+    }
+
+    /// The attempt was ended without a goodbye.
+    pub(super) fn abandoned(&mut self, context: &mut Context, now: Instant) {
+        if let Phase::Leaving {
+            then,
+            manner: Manner::Abandoned,
+            ..
+        } = self.phase
+        {
+            self.proceed(context, now, then);
         }
     }
 
@@ -420,7 +436,12 @@ impl Live {
                 then,
                 ..
             } => {
-                warn!("the tunnel does not answer");
+                // Another attempt beside one that may still live would be one too many.
+                error!("the tunnel does not answer");
+                let then = match then {
+                    Then::Exit(_) => then,
+                    Then::Again | Then::Fail | Then::Pause => Then::Exit(EndClass::Internal),
+                };
                 self.proceed(context, now, then);
             }
             Phase::Waiting { .. } => self.begin(context, now),
@@ -472,6 +493,6 @@ impl Live {
 /// How long a goodbye may take.
 const GOODBYE_TIME: Duration = Duration::from_secs(5);
 /// How long ending an attempt without a goodbye may take.
-const ABANDON_TIME: Duration = Duration::from_secs(2);
+const ABANDON_TIME: Duration = Duration::from_secs(5);
 /// How long taking the network back may take.
 const CLOSING_TIME: Duration = Duration::from_secs(20);

@@ -134,7 +134,7 @@ impl Session {
             return;
         };
         match report {
-            Report::Abandoned => live.attempt_ended(context, now, Ended::Stopped),
+            Report::Abandoned => live.abandoned(context, now),
             Report::AttemptFailed(error) => {
                 live.attempt_ended(context, now, Ended::Failed(error));
             }

@@ -329,3 +329,14 @@ fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
     assert!(next.has_connected_to_server());
     assert!(!next.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
 }
+
+#[test]
+fn a_profile_that_is_read_again_while_we_leave_does_not_bring_the_session_back() {
+    let mut scene = Scene::connected(true);
+    scene.command(Command::Reload).unwrap();
+    scene.command(Command::Disconnect).unwrap();
+    scene.report(Report::Profile(Ok(profile(true, false))));
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.report(Report::NetworkDone(None));
+    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+}
