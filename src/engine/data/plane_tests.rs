@@ -304,6 +304,27 @@ proptest! {
 }
 
 #[test]
+fn a_packet_opens_whatever_peer_id_it_bears() {
+    for (cipher, format) in kinds() {
+        let ours = key(0, cipher, format);
+        for peer_id in [Some(0xff_ffff), Some(1), None] {
+            if peer_id.is_none() && format == Format::Epoch {
+                continue;
+            }
+            let mut server = plane(&DataKey {
+                peer_id,
+                ..mirrored(&ours)
+            });
+            let packet = sealed(&mut server, b"E: any id").unwrap();
+            assert_eq!(
+                opened(&mut plane(&ours), &packet).as_deref(),
+                Some(&b"E: any id"[..])
+            );
+        }
+    }
+}
+
+#[test]
 fn without_a_key_nothing_is_sealed_or_opened() {
     let mut plane = DataPlane::new(setup(), start());
     assert_eq!(plane.seal(start(), &mut [0x45; 100], 50..60), None);

@@ -74,6 +74,12 @@ fn agreement() -> Vec<Row> {
             let setup = Setup::new().server("data-ciphers AES-128-CBC");
             cell.assert_refuses(&setup, AUTHENTICATION, &["no shared cipher"]);
         }),
+        Row::refused("server without encryption, `cipher none`", |cell| {
+            let setup = Setup::new().server("ncp-disable\ncipher none");
+            cell.assert_refuses(&setup, INCOMPATIBLE, &["none", "null"]);
+        })
+        .quirks(&[47])
+        .only(before_2_6),
         Row::refused("`BF-CBC` server", |cell| {
             let setup = Setup::new()
                 .server("ncp-disable\ncipher BF-CBC")

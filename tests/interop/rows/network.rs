@@ -71,8 +71,7 @@ fn addresses() -> Vec<Row> {
             client.wait_connected();
             cell.ping(&client, INSIDE_V4);
             cell.leave(client);
-        })
-        .quirks(&[7]),
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use super::super::cell::Cell;
+use super::super::cell::{Cell, UNREACHABLE};
 use super::super::namespace::{CLIENT_V4, SERVER_V4};
 use super::super::row::Row;
 use super::super::setup::Setup;
@@ -19,6 +19,16 @@ pub(super) fn rows() -> Vec<Row> {
         Row::works(
             "reply from another address of the server, with `float`",
             answers_from_elsewhere,
+        )
+        .quirks(&[13]),
+        Row::refused(
+            "reply from another address of the server, without `float`",
+            |cell| {
+                with_second_address(cell, || {
+                    let setup = Setup::new().to(SECOND);
+                    cell.assert_refuses(&setup, UNREACHABLE, &["no answer"]);
+                });
+            },
         )
         .quirks(&[13]),
         Row::works("the client's address changes, UDP: on within 5 s", |cell| {
@@ -71,19 +81,21 @@ fn shares_its_port(cell: &Cell<'_>) {
     server.wait();
 }
 
-/// The server listens on all addresses, and answers from the first of its interface.
 fn answers_from_elsewhere(cell: &Cell<'_>) {
-    const SECOND: &str = "10.77.0.9";
-    let _second = cell
-        .world
-        .server
-        .try_ip(&format!("addr add {SECOND}/24 dev cable"));
-    let setup = Setup::new().to(SECOND).client("float");
-    cell.assert_connects(&setup);
-    cell.world
-        .server
-        .ip(&format!("addr del {SECOND}/24 dev cable"));
+    with_second_address(cell, || {
+        cell.assert_connects(&Setup::new().to(SECOND).client("float"));
+    });
 }
+
+/// The server listens on all addresses, also on a second one, and answers from the first of its interface.
+fn with_second_address(cell: &Cell<'_>, work: impl FnOnce()) {
+    let host = &cell.world.server;
+    host.ip(&format!("addr add {SECOND}/24 dev cable"));
+    work();
+    host.ip(&format!("addr del {SECOND}/24 dev cable"));
+}
+
+const SECOND: &str = "10.77.0.9";
 
 fn moves(cell: &Cell<'_>, setup: &Setup) {
     const OTHER: &str = "10.77.0.3";

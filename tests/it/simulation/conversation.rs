@@ -308,6 +308,17 @@ fn what_we_say_of_ourselves_stays_the_same_at_each_renegotiation() {
 }
 
 #[test]
+fn no_peer_id_of_our_own_is_offered_and_every_server_pushes_one() {
+    let world = World::connected(Script::default());
+    let about_us = &world.server.logins[0].peer_info;
+    assert!(about_us.contains("IV_VER="), "{about_us}");
+    assert!(
+        !about_us.lines().any(|line| line.starts_with("ID=")),
+        "{about_us}"
+    );
+}
+
+#[test]
 fn app_control_messages_go_both_ways_in_fragments() {
     let push = format!(
         "PUSH_REPLY,peer-id 7,cipher AES-256-GCM,{FLAGS},custom-control 64 6:A fortune:other"
