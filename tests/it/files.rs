@@ -101,6 +101,7 @@ fn every_file_is_put_in_its_place_and_filled_in() {
         "usr/share/man/man5/openvpn3-backend.profile.5",
         "usr/share/man/man8/openvpn3-backend.8",
         "usr/share/man/man8/openvpn3-backend@.service.8",
+        "usr/share/polkit-1/actions/net.openvpn.v3.backends.policy",
         "usr/share/polkit-1/rules.d/openvpn3-backend.rules",
         zsh,
         "usr/lib/systemd/system/openvpn3-backend-killswitch@.service",

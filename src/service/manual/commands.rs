@@ -77,6 +77,9 @@ fn usage(command: &Command) -> String {
     for argument in shown(command).filter(|argument| argument.is_positional()) {
         parts.push(value(argument));
     }
+    if command.has_subcommands() {
+        parts.push("\\fICOMMAND\\fR".to_owned());
+    }
     parts.join(" ")
 }
 

@@ -1,3 +1,5 @@
+//! The stock service is sent what it can take, and nothing else.
+
 use super::*;
 use crate::engine::netplan::{DnsServer, Route};
 

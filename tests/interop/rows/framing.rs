@@ -51,7 +51,8 @@ fn decompresses(feature: &'static str, line: &'static str) -> Row {
         cell.assert_passes(&client);
         // A long payload of one repeated byte, which is checked by ping itself.
         let said = cell.on_client("ping", "-n -c 3 -i 0.05 -w 8 -s 1200 -p 5a 10.9.0.1");
-        assert!(said.contains(" 0% packet loss"), "{said}");
+        // Under load, ping has sent a fourth when the third answer comes.
+        assert!(said.contains(" 3 received"), "{said}");
         assert!(!said.contains("wrong data"), "{said}");
         cell.leave(client);
     })
