@@ -85,10 +85,7 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         }
         Ok((instance, None)) if instance.is_made_up() && !has_profile(&instance) => {
             drop(log::init(level, None));
-            info!("the process before this one took its session with it");
-            // systemd would take an end before this for a failure, and try again.
-            Notifier::default().ready();
-            return exit::exit_code(EndClass::AsAsked);
+            runtime.and_then(|runtime| runtime.block_on(async { nothing_left_to_do() }))
         }
         Ok((instance, None)) => {
             let journal = log::init(level, None);
@@ -107,6 +104,15 @@ pub fn main(args: &SessionArgs) -> ExitCode {
             exit::exit_code(EndClass::Internal)
         }
     }
+}
+
+/// The process before this one took its session with it. An end before READY would be a failure to systemd, and READY
+/// is believed only of a process that listens to the signals of its unit.
+fn nothing_left_to_do() -> io::Result<EndClass> {
+    let _listening = Signals::listen()?;
+    info!("the process before this one took its session with it");
+    Notifier::default().ready();
+    Ok(EndClass::AsAsked)
 }
 
 /// Whether the instance is one of those that systemd runs by itself.

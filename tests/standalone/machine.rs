@@ -34,6 +34,11 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Machine {
     pub(crate) fn boot(root: &str) -> Self {
+        Self::boot_as(root, "openvpn", "")
+    }
+
+    /// Boots with sessions under this account; `more` is a script that goes on with the root (`$1`) before.
+    pub(crate) fn boot_as(root: &str, user: &str, more: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("s{}{}", &root[..1], std::process::id());
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -42,7 +47,7 @@ impl Machine {
         let program = Program::path();
         let script = format!(
             "#!/bin/sh\nset -e\nversion=$(find \"$1/usr/lib\" -name 'libsystemd-core-*.so' | sed 's/.*core-\\([0-9]*\\).*/\\1/;q')\n\
-             exec {} --destdir \"$1\" --user openvpn --binary {} --systemd-version \"$version\"\n",
+             {} --destdir \"$1\" --user {user} --binary {} --systemd-version \"$version\"\n{more}\n",
             install.display(),
             program.display(),
         );

@@ -1,0 +1,178 @@
+//! The ordinary life of a session, as the stock command shows it.
+
+use crate::front::Front;
+
+/// Sessions at once.
+const MANY: u32 = 20;
+/// Calls of strangers that are tried: ten by each of two accounts, and one at the starter.
+const REFUSALS: usize = 21;
+
+pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    front.import("plain", 1194, "");
+    front.start("plain");
+    front.machine.sh("ping -c 2 -i 0.2 -W 2 10.20.0.1");
+
+    let list = front.openvpn3("sessions-list");
+    for part in [
+        "Config name: plain",
+        "Device: tun0",
+        "Connected to: udp:10.77.0.1:1194",
+        "Status: Connection, Client connected",
+    ] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    let dns = front.machine.sh("resolvectl dns tun0");
+    assert!(dns.contains("10.20.0.1"), "{dns}");
+    let path = front.path();
+    front.machine.sh("sleep 1.1");
+    let counters = front.openvpn3(&format!("session-stats --json --path {path}"));
+    for counter in ["BYTES_IN", "BYTES_OUT", "TUN_PACKETS_IN", "TUN_PACKETS_OUT"] {
+        assert!(counters.contains(counter), "{counter}: {counters}");
+    }
+    the_unit_tells_its_status(front);
+    pausing_resuming_and_restarting_are_told_to_the_log(front, &path);
+    front.disconnect("plain");
+    // A second one finds nothing, and breaks nothing.
+    let again = front.asks("session-manage --config plain --disconnect", "");
+    assert!(!again.status.success());
+}
+
+fn the_unit_tells_its_status(front: &Front<'_>) {
+    let status = front
+        .machine
+        .sh("systemctl status --no-pager 'openvpn3-backend@*'");
+    assert!(
+        status.contains("Status: \"connected to 10.77.0.1 by tun0\""),
+        "{status}"
+    );
+    // The token travels in no unit name, argument or environment.
+    let shown = front.machine.sh(
+        "pid=$(pgrep -f '^/usr/bin/openvpn3-backend session'); tr '\\0' ' ' </proc/$pid/cmdline; \
+         tr '\\0' ' ' </proc/$pid/environ; systemctl list-units --no-legend 'openvpn3-backend@*'",
+    );
+    let token = front
+        .machine
+        .sh("journalctl -o cat -F O3_SESSION_TOKEN || true");
+    assert!(
+        token.trim().is_empty() || !shown.contains(token.trim()),
+        "{shown}"
+    );
+}
+
+fn pausing_resuming_and_restarting_are_told_to_the_log(front: &Front<'_>, path: &str) {
+    front.machine.sh(&format!(
+        "nohup openvpn3 log --session-path {path} >/root/log 2>&1 & \
+         for i in $(seq 50); do grep -q Attaching /root/log && break; sleep 0.1; done; sleep 0.5"
+    ));
+    for (action, status) in [
+        ("pause", "Client connection paused"),
+        ("resume", "Client connected"),
+        ("restart", "Client connected"),
+    ] {
+        front.openvpn3(&format!("session-manage --path {path} --{action}"));
+        front.wait_for_status(status);
+    }
+    front.machine.sh("ping -c 1 -W 2 10.20.0.1");
+    let log = front.machine.sh("cat /root/log");
+    for line in [
+        "Client pausing connection: Reason: Front-end request",
+        "Client connection paused",
+        "Client connection resuming",
+        "Client connected",
+        "Client reconnect",
+        "Client INFO: connected",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+}
+
+pub(crate) fn a_profile_that_may_be_used_once_is_used_once(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    // A file given to session-start is imported for one use.
+    front.start("/root/plain.ovpn");
+    let configs = front.openvpn3("configs-list");
+    assert!(!configs.contains("/root/plain.ovpn"), "{configs}");
+    let path = front.path();
+    front.openvpn3(&format!("session-manage --path {path} --restart"));
+    front.wait_for_status("Client connected");
+    front.openvpn3(&format!("session-manage --path {path} --disconnect"));
+    front.assert_nothing_is_left();
+}
+
+pub(crate) fn twenty_sessions_live_at_once(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "--duplicate-cn");
+    front.machine.sh(&format!(
+        "for i in $(seq {MANY}); do openvpn3 config-import --config /root/plain.ovpn --name many$i >/dev/null; done"
+    ));
+    // The session manager takes nearly a second for each, one after the other, and the command waits for five.
+    for first in (1..=MANY).step_by(4) {
+        let last = first + 3;
+        front.machine.sh(&format!(
+            "for i in $(seq {first} {last}); do openvpn3 session-start --config many$i >/root/many$i.log 2>&1 & done; wait"
+        ));
+    }
+    let list = front.openvpn3("sessions-list");
+    let connected = list.matches("Client connected").count();
+    let failed = front.machine.sh("tail -n 3 /root/many*.log");
+    assert_eq!(connected, 20, "{list}\n{failed}");
+    for first in (1..=MANY).step_by(4) {
+        let last = first + 3;
+        front.machine.sh(&format!(
+            "for i in $(seq {first} {last}); do openvpn3 session-manage --config many$i --disconnect >/dev/null & done; wait"
+        ));
+    }
+    front.assert_nothing_is_left();
+}
+
+pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "--push route\\ 10.99.0.0\\ 255.255.0.0");
+    front.machine.sh(
+        "systemctl stop openvpn3-backend-starter; d=/run/systemd/system/openvpn3-backend@.service.d; mkdir -p $d; \
+         printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/openvpn3-backend session %%i --network netcfg\\n' \
+         >$d/netcfg.conf; systemctl daemon-reload",
+    );
+    front.start("plain");
+    front.machine.sh("ping -c 2 -i 0.2 -W 2 10.20.0.1");
+    let path = front
+        .machine
+        .sh("busctl tree --list net.openvpn.v3.netcfg || true");
+    assert!(path.contains("/net/openvpn/v3/netcfg/"), "{path}");
+    let route = front.machine.sh("ip route get 10.99.1.1");
+    assert!(route.contains("dev tun0"), "{route}");
+    let session = front.path();
+    front.openvpn3(&format!("session-manage --path {session} --restart"));
+    front.wait_for_status("Client connected");
+    front.machine.sh("ping -c 1 -W 2 10.20.0.1");
+    front.disconnect("plain");
+    front.machine.sh(
+        "rm -r /run/systemd/system/openvpn3-backend@.service.d; systemctl daemon-reload; pgrep -f [s]ervice-netcfg",
+    );
+}
+
+pub(crate) fn strangers_are_refused(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    front.start("plain");
+    let refusals = front.machine.sh(
+        "pid=$(pgrep -f '^/usr/bin/openvpn3-backend session'); name=net.openvpn.v3.backends.be$pid; \
+         object=/net/openvpn/v3/backends/session; interface=net.openvpn.v3.backends; \
+         for user in nobody _openvpn; do \
+         as=\"setpriv --reuid $user --clear-groups busctl call $name $object $interface\"; \
+         for member in Ping Ready Connect Resume Restart Disconnect ForceShutdown UserInputQueueGetTypeGroup; do \
+         $as $member 2>&1 | head -n 1; done; $as Pause s x 2>&1 | head -n 1; \
+         setpriv --reuid $user --clear-groups busctl get-property $name $object $interface statistics 2>&1 | head -n 1; \
+         done; setpriv --reuid nobody --clear-groups \
+         busctl call $interface /net/openvpn/v3/backends $interface StartClient s x 2>&1 | head -n 1",
+    );
+    let lines: Vec<&str> = refusals.lines().collect();
+    assert_eq!(lines.len(), REFUSALS, "{refusals}");
+    let refused = lines.iter().filter(|line| {
+        let line = line.to_lowercase();
+        ["denied", "authorization failed"]
+            .iter()
+            .any(|word| line.contains(word))
+    });
+    assert_eq!(refused.count(), REFUSALS, "{refusals}");
+    front.wait_for_status("Client connected");
+    front.disconnect("plain");
+}
