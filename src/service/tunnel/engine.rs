@@ -19,6 +19,11 @@ pub(super) trait Engine {
     }
     /// How many bytes sealing needs in front of a payload (exactly) and behind it (at most).
     fn seal_room(&self) -> (usize, usize);
+
+    /// Whether packets of the device can be sealed now; without a key they wait where they are.
+    fn can_seal(&self) -> bool {
+        self.seal_room() != (0, 0)
+    }
     /// Seals the tunnelled packet at `payload`; the answer is where the finished packet is.
     fn seal(
         &mut self,

@@ -75,7 +75,7 @@ impl<E: Engine> Live<E> {
     /// Waits until a face has work. Cancel-safe: nothing is taken from anywhere.
     pub(super) async fn ready(&self, device: Option<&Device>) -> Ready {
         // Without a key to seal with, the packets wait where they are.
-        let may_read = !self.backed_up && self.engine.seal_room() != (0, 0);
+        let may_read = !self.backed_up && self.engine.can_seal();
         poll_fn(|context| {
             let ready = Ready {
                 receive: self.transport.poll_receive(context).is_ready(),

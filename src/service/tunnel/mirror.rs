@@ -99,6 +99,10 @@ impl Engine for Plain {
         (0, 0)
     }
 
+    fn can_seal(&self) -> bool {
+        true
+    }
+
     fn seal(
         &mut self,
         _now: Instant,
