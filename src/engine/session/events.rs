@@ -216,18 +216,10 @@ impl Live {
         self.network.done(device);
         self.step_network(context);
         self.network_settled(context);
-        match self.phase {
-            Phase::Waiting { until } if now >= until => self.begin(context, now),
-            Phase::Closing { .. }
-            | Phase::Configuring { .. }
-            | Phase::Connected { .. }
-            | Phase::Connecting { .. }
-            | Phase::Failed
-            | Phase::Leaving { .. }
-            | Phase::Paused
-            | Phase::Ready { .. }
-            | Phase::Resolving { .. }
-            | Phase::Waiting { .. } => {}
+        if let Phase::Waiting { until } = self.phase {
+            if now >= until {
+                self.begin(context, now);
+            }
         }
     }
 

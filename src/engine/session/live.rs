@@ -96,20 +96,13 @@ impl Live {
 
     /// Saves what a later process could take up.
     pub(super) fn save(&self, context: &mut Context) {
-        let server = match &self.phase {
-            Phase::Connected { way, .. } => Some(SavedServer {
+        let server = if let Phase::Connected { way, .. } = &self.phase {
+            Some(SavedServer {
                 host: self.remotes.target().host.clone(),
                 address: way.address,
-            }),
-            Phase::Closing { .. }
-            | Phase::Configuring { .. }
-            | Phase::Connecting { .. }
-            | Phase::Failed
-            | Phase::Leaving { .. }
-            | Phase::Paused
-            | Phase::Ready { .. }
-            | Phase::Resolving { .. }
-            | Phase::Waiting { .. } => None,
+            })
+        } else {
+            None
         };
         context.save(&Saved {
             server,
@@ -470,23 +463,10 @@ impl Live {
 
     /// The class to exit with, once nothing is left to be taken back or the time for it is over.
     pub(super) fn finished(&self, now: Instant) -> Option<EndClass> {
-        match self.phase {
-            Phase::Closing { class, give_up_at }
-                if self.network.is_absent() || now >= give_up_at =>
-            {
-                Some(class)
-            }
-            Phase::Closing { .. }
-            | Phase::Configuring { .. }
-            | Phase::Connected { .. }
-            | Phase::Connecting { .. }
-            | Phase::Failed
-            | Phase::Leaving { .. }
-            | Phase::Paused
-            | Phase::Ready { .. }
-            | Phase::Resolving { .. }
-            | Phase::Waiting { .. } => None,
-        }
+        let Phase::Closing { class, give_up_at } = self.phase else {
+            return None;
+        };
+        (self.network.is_absent() || now >= give_up_at).then_some(class)
     }
 }
 

@@ -235,20 +235,13 @@ impl Session {
     /// The connection that stands, if one does.
     #[must_use]
     pub fn summary(&self) -> Option<&Summary> {
-        match &self.state {
-            State::Live(live) => match &live.phase {
-                Phase::Connected { summary, .. } => Some(summary),
-                Phase::Closing { .. }
-                | Phase::Configuring { .. }
-                | Phase::Connecting { .. }
-                | Phase::Failed
-                | Phase::Leaving { .. }
-                | Phase::Paused
-                | Phase::Ready { .. }
-                | Phase::Resolving { .. }
-                | Phase::Waiting { .. } => None,
-            },
-            State::Done | State::Loading { .. } | State::Unregistered { .. } => None,
+        let State::Live(live) = &self.state else {
+            return None;
+        };
+        if let Phase::Connected { summary, .. } = &live.phase {
+            Some(summary)
+        } else {
+            None
         }
     }
 
@@ -264,21 +257,13 @@ impl Session {
     /// The host of the remote in use; empty before the first attempt.
     #[must_use]
     pub fn host(&self) -> &str {
-        match &self.state {
-            State::Live(live) => match live.phase {
-                Phase::Ready { .. } if !live.was_connected => "",
-                Phase::Closing { .. }
-                | Phase::Configuring { .. }
-                | Phase::Connected { .. }
-                | Phase::Connecting { .. }
-                | Phase::Failed
-                | Phase::Leaving { .. }
-                | Phase::Paused
-                | Phase::Ready { .. }
-                | Phase::Resolving { .. }
-                | Phase::Waiting { .. } => &live.remotes.target().host,
-            },
-            State::Done | State::Loading { .. } | State::Unregistered { .. } => "",
+        let State::Live(live) = &self.state else {
+            return "";
+        };
+        if matches!(live.phase, Phase::Ready { .. }) && !live.was_connected {
+            ""
+        } else {
+            &live.remotes.target().host
         }
     }
 
