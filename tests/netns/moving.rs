@@ -47,20 +47,17 @@ fn passes_within_five_seconds(scene: &Scene, client: &Client) {
     );
 }
 
+fn take_another_ipv4_address(scene: &Scene) {
+    let client = &scene.world.client;
+    client.ip("addr add 10.77.0.55/24 dev cable");
+    client.ip("addr del 10.77.0.2/24 dev cable");
+    client.ip("addr replace 10.77.0.55/24 dev cable");
+    client.ip(&format!("route replace default via {SERVER_V4}"));
+}
+
 #[test]
 fn another_ipv4_address_is_survived_over_udp() {
-    survives_a_move(Transport::Udp, SERVER_V4, |scene| {
-        scene.world.client.ip("addr add 10.77.0.55/24 dev cable");
-        scene.world.client.ip("addr del 10.77.0.2/24 dev cable");
-        scene
-            .world
-            .client
-            .ip("addr replace 10.77.0.55/24 dev cable");
-        scene
-            .world
-            .client
-            .ip(&format!("route replace default via {SERVER_V4}"));
-    });
+    survives_a_move(Transport::Udp, SERVER_V4, take_another_ipv4_address);
 }
 
 #[test]
@@ -76,18 +73,7 @@ fn another_ipv6_address_is_survived_over_udp() {
 
 #[test]
 fn another_ipv4_address_is_survived_over_tcp() {
-    survives_a_move(Transport::Tcp, SERVER_V4, |scene| {
-        scene.world.client.ip("addr add 10.77.0.55/24 dev cable");
-        scene.world.client.ip("addr del 10.77.0.2/24 dev cable");
-        scene
-            .world
-            .client
-            .ip("addr replace 10.77.0.55/24 dev cable");
-        scene
-            .world
-            .client
-            .ip(&format!("route replace default via {SERVER_V4}"));
-    });
+    survives_a_move(Transport::Tcp, SERVER_V4, take_another_ipv4_address);
 }
 
 #[test]
