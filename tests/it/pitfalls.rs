@@ -1,4 +1,4 @@
-//! Each pitfall of `docs/pitfalls.md` has the tests that it names.
+//! Each pitfall of `tests/pitfalls.md` has the tests that it names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ fn each_pitfall_has_its_number_and_each_test_that_it_names_exists() {
     let tests = test_names();
     let numbered = numbers_in_the_table();
     let mut listed = BTreeSet::new();
-    for (at, line) in read("docs/pitfalls.md")
+    for (at, line) in read("tests/pitfalls.md")
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| #"))
         .enumerate()

@@ -34,8 +34,12 @@ fn statuses() -> String {
 
 #[test]
 fn the_lists_in_the_documents_are_the_programs_own() {
-    holds("docs/options.md", "options", &options_markdown());
-    holds("docs/options.md", "overrides", &overrides_markdown());
+    holds("packaging/doc/options.md", "options", &options_markdown());
+    holds(
+        "packaging/doc/options.md",
+        "overrides",
+        &overrides_markdown(),
+    );
     holds("README.md", "exit", &statuses());
 }
 

@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_explains_each() {
-        let catalogue = include_str!("../../../catalog/openvpn3-backend.catalog");
+        let catalogue = include_str!("../../../packaging/catalog/openvpn3-backend.catalog");
         for (message, message_id) in ALL {
             assert!(
                 catalogue.contains(&format!("-- {message_id}\n")),

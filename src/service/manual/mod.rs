@@ -62,9 +62,9 @@ pub fn completions(args: &CompletionsArgs) -> ExitCode {
 #[must_use]
 pub fn page(page: Page) -> String {
     let source = match page {
-        Page::Program => include_str!("../../../man/openvpn3-backend.8.in"),
-        Page::Unit => include_str!("../../../man/openvpn3-backend@.service.8.in"),
-        Page::Profile => include_str!("../../../man/openvpn3-backend.profile.5.in"),
+        Page::Program => include_str!("../../../packaging/man/openvpn3-backend.8.in"),
+        Page::Unit => include_str!("../../../packaging/man/openvpn3-backend@.service.8.in"),
+        Page::Profile => include_str!("../../../packaging/man/openvpn3-backend.profile.5.in"),
     };
     let mut text = String::with_capacity(source.len() * 2);
     for line in source.lines() {
