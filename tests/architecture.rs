@@ -1,5 +1,5 @@
 //! The plan of the house, held by a program: who imports whom, how long a file may be, what the pure half may not say,
-//! and under which licences its dependencies come.
+//! what the top level holds, and under which licences its dependencies come.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -148,6 +148,31 @@ const LICENCES: &[&str] = &[
     "Unlicense",
     "Zlib",
 ];
+
+/// The rooms of the top level, then the files that tools look for there.
+const TOP_LEVEL: &[&str] = &[
+    "Cargo.toml",
+    "README.md",
+    "dbus-activation",
+    "packaging",
+    "src",
+    "sysusers.d",
+    "tests",
+    "tmpfiles.d",
+    "units",
+    ".ci",
+    ".gitignore",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "clippy.toml",
+    "deny.toml",
+    "rustfmt.toml",
+];
+
+/// What tools make there.
+const PASSING: &[&str] = &[".git", "debian", "target", "vendor"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -310,6 +335,16 @@ fn imports_run_one_way() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_top_level_holds_the_rooms_and_what_tools_look_for() {
+    let strange: Vec<_> = fs::read_dir(root())
+        .expect("the checkout")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| !TOP_LEVEL.iter().chain(PASSING).any(|known| name == known))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?} belong into a room");
 }
 
 #[test]
