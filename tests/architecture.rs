@@ -172,7 +172,7 @@ const TOP_LEVEL: &[&str] = &[
 ];
 
 /// What tools make there.
-const PASSING: &[&str] = &[".git", "debian", "target", "vendor"];
+const PASSING: &[&str] = &[".cache", ".git", "debian", "target", "vendor"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
