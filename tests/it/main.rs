@@ -6,6 +6,7 @@ mod dbus;
 mod files;
 mod manual;
 mod netcfg;
+mod packages;
 mod pitfalls;
 mod profiles;
 mod readme;
