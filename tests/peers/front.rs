@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use crate::common::pki;
 use crate::common::process::Process;
@@ -84,17 +85,59 @@ impl<'a> Front<'a> {
 
     /// Waits until the first session has this status.
     pub(crate) fn wait_for_status(&self, wanted: &str) {
-        for _ in 0..100 {
-            if self.status().contains(wanted) {
-                return;
+        let status = || self.status();
+        self.wait_until(wanted, status, |status| status.contains(wanted));
+    }
+
+    /// Asks over and over, until the answer `fits`; gives that answer.
+    pub(crate) fn wait_until<T: std::fmt::Debug>(
+        &self,
+        wanted: &str,
+        ask: impl Fn() -> T,
+        fits: impl Fn(&T) -> bool,
+    ) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answer = ask();
+            if fits(&answer) {
+                return answer;
             }
-            self.machine.sh("sleep 0.1");
+            assert!(
+                Instant::now() < end,
+                "{answer:?} in place of {wanted}: {}",
+                self.machine.journal()
+            );
+            std::thread::sleep(BETWEEN);
         }
-        panic!(
-            "{} in place of {wanted}: {}",
-            self.status(),
-            self.machine.journal()
+    }
+
+    /// Follows what the log service tells of a session, from now on.
+    pub(crate) fn log(&self, path: &str) -> Process {
+        let mut command = self.machine.inside();
+        command.arg(format!("exec openvpn3 log --session-path {path}"));
+        let log = Process::start("the log", &mut command);
+        let forwards = format!(
+            "busctl get-property net.openvpn.v3.sessions {path} net.openvpn.v3.sessions log_forwards"
         );
+        self.wait_until(
+            "a forwarded log",
+            || self.machine.sh(&forwards),
+            |list| list.contains("/net/openvpn/v3/log/proxy/"),
+        );
+        log
+    }
+
+    /// Gives the units of all sessions further settings, until they are undone.
+    pub(crate) fn drop_in(&self, settings: &str) {
+        self.machine.sh(&format!(
+            "mkdir -p {DROP_INS}; cat >{DROP_INS}/test.conf <<'END'\n{settings}END\nsystemctl daemon-reload"
+        ));
+    }
+
+    /// Takes the further settings back.
+    pub(crate) fn undo_drop_in(&self) {
+        self.machine
+            .sh(&format!("rm -r {DROP_INS}; systemctl daemon-reload"));
     }
 
     /// The object path of the first session.
@@ -113,13 +156,11 @@ impl<'a> Front<'a> {
 
     /// Waits until nothing is left of any session: no unit, device, route, DNS, file.
     pub(crate) fn assert_nothing_is_left(&self) {
-        let mut now = String::new();
-        for _ in 0..50 {
+        let end = Instant::now() + PATIENCE;
+        let mut now = traces(self.machine);
+        while now != self.before && Instant::now() < end {
+            std::thread::sleep(BETWEEN);
             now = traces(self.machine);
-            if now == self.before {
-                return;
-            }
-            self.machine.sh("sleep 0.1");
         }
         assert_eq!(self.before, now, "{}", self.machine.journal());
     }
@@ -132,3 +173,10 @@ fn traces(machine: &Machine) -> String {
          systemctl list-units --all --no-legend --plain 'openvpn3-backend@*'",
     )
 }
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two questions.
+const BETWEEN: Duration = Duration::from_millis(50);
+/// Further settings of all sessions.
+const DROP_INS: &str = "/run/systemd/system/openvpn3-backend@.service.d";

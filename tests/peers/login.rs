@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
+use std::sync::Once;
 
 use crate::common::pki;
 use crate::front::Front;
@@ -20,12 +21,16 @@ esac
 exit 1
 ";
 
-const PORT: u16 = 1196;
+/// Where logins are asked for.
+pub(crate) const PORT: u16 = 1196;
 
 fn serve(front: &Front<'_>) -> crate::common::process::Process {
-    let script = pki::folder().join("check-answers");
-    fs::write(&script, SCRIPT).expect("a script can be written");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    static WRITTEN: Once = Once::new();
+    WRITTEN.call_once(|| {
+        let script = pki::folder().join("check-answers");
+        fs::write(&script, SCRIPT).expect("a script can be written");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    });
     front.serve(
         PORT,
         21,
@@ -39,7 +44,6 @@ fn text(output: &Output) -> String {
 
 pub(crate) fn right_wrong_and_empty_answers(front: &Front<'_>) {
     let _server = serve(front);
-    front.import("login", PORT, "auth-user-pass\n");
     let right = front.asks("session-start --config login", "alice\\nopen sesame\\n");
     assert!(text(&right).contains("Connected"), "{}", text(&right));
     front.disconnect("login");

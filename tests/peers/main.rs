@@ -1,7 +1,8 @@
 //! Sessions of the stock session manager: the unchanged openvpn3 24.1 of Debian 13, and that of unstable, each in a root
 //! booted with systemd as process 1, driven by its own command. The server is a real one, at the other end of the cable.
 //!
-//! Needs root, mmdebstrap, systemd-nspawn and openvpn. What cannot run prints `skipped:` and why.
+//! Needs root, mmdebstrap, systemd-nspawn and openvpn. What cannot run prints `skipped:` and why. `PEERS=WORD` runs only
+//! the stories with that word in their name.
 
 #![expect(clippy::panic, clippy::print_stdout, reason = "it is a test program")]
 
@@ -17,6 +18,8 @@ mod login;
 mod machine;
 mod trouble;
 
+use std::time::Instant;
+
 use common::obstacle;
 use front::Front;
 use machine::Machine;
@@ -29,34 +32,57 @@ const DBUS_DAEMON: &str = "rm -f \"$1\"/etc/systemd/system/dbus.service \
 
 #[test]
 fn openvpn3_24_1_runs_its_sessions_on_us_over_dbus_broker() {
-    all("trixie", "");
+    all("trixie", "dbus-broker", "");
 }
 
 #[test]
 fn openvpn3_of_unstable_runs_its_sessions_on_us_over_dbus_daemon() {
-    all("sid", DBUS_DAEMON);
+    all("sid", "dbus-daemon", DBUS_DAEMON);
 }
 
-fn all(root: &str, more: &str) {
+/// What is tried with a booted root.
+type Story = (&'static str, fn(&Front<'_>));
+
+/// Names stories by their functions.
+macro_rules! stories {
+    ($($room:ident::$story:ident,)*) => { &[$((stringify!($story), $room::$story)),*] };
+}
+
+const STORIES: &[Story] = stories![
+    life::a_session_lives_as_the_command_shows_it,
+    life::a_profile_that_may_be_used_once_is_used_once,
+    life::twenty_sessions_live_at_once,
+    life::the_stock_service_sets_up_the_network_where_it_is_asked_to,
+    life::strangers_are_refused,
+    login::right_wrong_and_empty_answers,
+    login::a_static_challenge,
+    login::a_dynamic_challenge,
+    login::a_locked_key,
+    trouble::a_killed_session_leaves_nothing,
+    trouble::a_stopped_unit_leaves_nothing,
+    trouble::a_lost_session_manager_ends_its_sessions,
+    trouble::a_restarted_log_service_hears_the_session,
+    trouble::a_frozen_session_is_killed,
+];
+
+/// Runs all stories in a root whose bus is served by this program.
+fn all(root: &str, bus: &str, more: &str) {
     let tools = ["mmdebstrap", "systemd-nspawn", "openvpn", "openssl"];
     if let Some(why) = obstacle(&tools) {
         println!("skipped: {why}");
         return;
     }
     let machine = Machine::boot_as(root, USER, more);
+    machine.sh(&format!("pgrep -x {bus}"));
     let front = Front::new(&machine);
-    life::a_session_lives_as_the_command_shows_it(&front);
-    life::a_profile_that_may_be_used_once_is_used_once(&front);
-    life::twenty_sessions_live_at_once(&front);
-    life::the_stock_service_sets_up_the_network_where_it_is_asked_to(&front);
-    life::strangers_are_refused(&front);
-    login::right_wrong_and_empty_answers(&front);
-    login::a_static_challenge(&front);
-    login::a_dynamic_challenge(&front);
-    login::a_locked_key(&front);
-    trouble::a_killed_session_leaves_nothing(&front);
-    trouble::a_stopped_unit_leaves_nothing(&front);
-    trouble::a_lost_session_manager_ends_its_sessions(&front);
-    trouble::a_restarted_log_service_hears_the_session(&front);
-    trouble::a_frozen_session_is_killed(&front);
+    front.import("plain", 1194, "");
+    front.import("login", login::PORT, "auth-user-pass\n");
+    let wanted = std::env::var("PEERS").unwrap_or_default();
+    for (name, story) in STORIES {
+        if name.contains(&wanted) {
+            let began = Instant::now();
+            story(&front);
+            println!("{root}: {name}: {:.1} s", began.elapsed().as_secs_f32());
+        }
+    }
 }

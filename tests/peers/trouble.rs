@@ -50,26 +50,34 @@ pub(crate) fn a_restarted_log_service_hears_the_session(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let path = front.path();
-    front
-        .machine
-        .sh("pkill -9 -f [o]penvpn3-service-log; sleep 1.5");
-    front.machine.sh(&format!(
-        "nohup openvpn3 log --session-path {path} >/root/log 2>&1 & sleep 1"
-    ));
+    front.machine.sh("pkill -9 -f [o]penvpn3-service-log");
+    front.wait_until(
+        "a subscription",
+        || {
+            front
+                .machine
+                .sh("openvpn3-admin log-service --list-subscriptions")
+        },
+        |list| list.contains("net.openvpn.v3.backends"),
+    );
+    let log = front.log(&path);
     front.openvpn3(&format!("session-manage --path {path} --restart"));
-    front.wait_for_status("Client connected");
-    let log = front.machine.sh("cat /root/log");
-    assert!(log.contains("Client connected"), "{log}");
+    log.wait_for("Client connected", |line| line.contains("Client connected"));
     front.disconnect("plain");
 }
 
 /// The session manager finds out by a call that is not answered; systemd by its watchdog.
 pub(crate) fn a_frozen_session_is_killed(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
+    // Sooner than usual, so that there is less to wait for.
+    front
+        .machine
+        .sh("systemctl cat openvpn3-backend@any | grep -x WatchdogSec=30s");
+    front.drop_in("[Service]\nWatchdogSec=2s\n");
     front.start("plain");
     front.machine.sh(&format!("systemctl kill -s STOP {UNITS}"));
-    front.machine.sh("sleep 31");
     front.assert_nothing_is_left();
+    front.undo_drop_in();
     let journal = front
         .machine
         .sh(&format!("journalctl --no-pager -o cat -u {UNITS}"));

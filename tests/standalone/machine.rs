@@ -21,8 +21,8 @@ pub(crate) struct Machine {
     pub(crate) outside: Namespace,
     /// The cable's name there.
     pub(crate) cable: String,
-    /// One machine at a time: they are heavy.
-    _turn: MutexGuard<'static, ()>,
+    /// One machine at a time, where nobody says that more can bear each other: they are heavy.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// The server's address on the cable.
@@ -34,12 +34,15 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Machine {
     pub(crate) fn boot(root: &str) -> Self {
-        Self::boot_as(root, "openvpn", "")
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut this = Self::boot_as(root, "openvpn", "");
+        this._turn = Some(turn);
+        this
     }
 
-    /// Boots with sessions under this account; `more` is a script that goes on with the root (`$1`) before.
+    /// Boots beside other machines, with sessions under this account; `more` is a script that goes on with the root
+    /// (`$1`) before.
     pub(crate) fn boot_as(root: &str, user: &str, more: &str) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("s{}{}", &root[..1], std::process::id());
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let prepare = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prepare-{name}"));
@@ -69,7 +72,7 @@ impl Machine {
             leader: next(),
             outside: Namespace::new(&root[..1]),
             cable: format!("ve-{name}"),
-            _turn: turn,
+            _turn: None,
         };
         this.plug();
         this
