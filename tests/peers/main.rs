@@ -4,7 +4,12 @@
 //! Needs root, mmdebstrap, systemd-nspawn and openvpn. What cannot run prints `skipped:` and why. `PEERS=WORD` runs only
 //! the stories with that word in their name.
 
-#![expect(clippy::panic, clippy::print_stdout, reason = "it is a test program")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "it is a test program"
+)]
 
 #[expect(dead_code, reason = "every test program uses its part of it")]
 #[path = "../common/mod.rs"]
