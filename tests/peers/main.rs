@@ -77,7 +77,7 @@ fn all(root: &str, bus: &str, more: &str) {
         println!("skipped: {why}");
         return;
     }
-    let machine = Machine::boot_as(root, USER, more);
+    let machine = Machine::boot(root, USER, more);
     machine.sh(&format!("pgrep -x {bus}"));
     let front = Front::new(&machine);
     front.import("plain", 1194, "");

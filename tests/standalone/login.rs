@@ -89,11 +89,6 @@ pub(crate) fn encrypted_credentials_answer(machine: &Machine) {
     assert_eq!(outcome(machine), "active 0 0");
     machine.sh(&format!("systemctl stop {UNIT}"));
     store("open barley");
-    assert!(
-        !machine
-            .try_sh(&format!("systemctl start {UNIT}"))
-            .status
-            .success()
-    );
+    machine.fails(&format!("systemctl start {UNIT}"));
     assert_eq!(outcome(machine), "failed 0 11");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::common::client::Program;
 use crate::common::namespace::Namespace;
@@ -21,29 +21,21 @@ pub(crate) struct Machine {
     pub(crate) outside: Namespace,
     /// The cable's name there.
     pub(crate) cable: String,
-    /// One machine at a time, where nobody says that more can bear each other: they are heavy.
-    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// The server's address on the cable.
 pub(crate) const SERVER: &str = "10.77.0.1";
 /// The server's address inside the tunnel.
 pub(crate) const INSIDE: &str = "10.9.0.1";
-
-static TURN: Mutex<()> = Mutex::new(());
+/// The unit of the office's session.
+pub(crate) const OFFICE: &str = "openvpn3-backend@office";
 
 impl Machine {
-    pub(crate) fn boot(root: &str) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut this = Self::boot_as(root, "openvpn", "");
-        this._turn = Some(turn);
-        this
-    }
-
-    /// Boots beside other machines, with sessions under this account; `more` is a script that goes on with the root
-    /// (`$1`) before.
-    pub(crate) fn boot_as(root: &str, user: &str, more: &str) -> Self {
-        let name = format!("s{}{}", &root[..1], std::process::id());
+    /// Boots with sessions under this account; `more` is a script that goes on with the root (`$1`) before.
+    pub(crate) fn boot(root: &str, user: &str, more: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("s{}{}{number}", &root[..1], std::process::id());
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let prepare = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prepare-{name}"));
         let install = here.join("packaging/install");
@@ -72,7 +64,6 @@ impl Machine {
             leader: next(),
             outside: Namespace::new(&root[..1]),
             cable: format!("ve-{name}"),
-            _turn: None,
         };
         this.plug();
         this
@@ -115,6 +106,32 @@ impl Machine {
             .expect("nsenter is installed")
     }
 
+    /// Runs a script inside that must fail; gives what it printed, errors too.
+    pub(crate) fn fails(&self, script: &str) -> String {
+        let output = self.try_sh(script);
+        let said =
+            [output.stdout, output.stderr].map(|part| String::from_utf8_lossy(&part).into_owned());
+        assert!(
+            !output.status.success(),
+            "{script}\n{}\n{}",
+            said.concat(),
+            self.journal()
+        );
+        said.concat()
+    }
+
+    /// Waits until a condition of the shell holds.
+    pub(crate) fn until(&self, condition: &str) {
+        self.sh(&format!("until {condition}; do sleep 0.05; done"));
+    }
+
+    /// What systemd knows of a unit under this name.
+    pub(crate) fn fact(&self, unit: &str, name: &str) -> String {
+        self.sh(&format!("systemctl show -P {name} {unit}"))
+            .trim()
+            .to_owned()
+    }
+
     /// A command that runs the script given as its next argument inside.
     pub(crate) fn inside(&self) -> Command {
         let mut command = Command::new("nsenter");
@@ -144,14 +161,6 @@ impl Machine {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
-    /// Everything that a session could leave behind.
-    pub(crate) fn traces(&self) -> String {
-        self.sh(
-            "ip addr; ip route show table all | grep -v fe80; ip -6 route; ip rule; resolvectl dns; resolvectl domain; \
-             cat /etc/resolv.conf; ls -R /run/openvpn3-backend /run/systemd/ask-password /etc/openvpn3-backend",
-        )
-    }
-
     /// Starts the office's server, and writes its profile as an administrator of OpenVPN 2 has it.
     pub(crate) fn serve(&self) -> Process {
         let folder = pki::folder();
@@ -167,6 +176,11 @@ impl Machine {
                  tls-crypt crypt.key\nnobind\npersist-tun\n"
             ),
         );
+        self.office()
+    }
+
+    /// Starts the office's server (again).
+    pub(crate) fn office(&self) -> Process {
         self.server(
             "--port 1194 --server 10.9.0.0 255.255.255.0 --tls-crypt crypt.key --push redirect-gateway\\ def1 \
              --push dhcp-option\\ DNS\\ 10.9.0.1",
