@@ -81,6 +81,8 @@ pub enum Event {
     KeyRenewed {
         /// The key id in use, 1 to 7.
         key_id: u8,
+        /// Its age and its end.
+        times: KeyTimes,
     },
     /// The user is to open a web page to finish the login.
     OpenUrl(String),
@@ -122,6 +124,17 @@ pub struct Established {
     pub epoch: bool,
     /// The server certificate's subject.
     pub server_subject: String,
+    /// Age and end of the first key.
+    pub key_times: KeyTimes,
+}
+
+/// The age of a key and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyTimes {
+    /// When its negotiation began.
+    pub negotiated_at: Instant,
+    /// When we renew it by ourselves; `None`: only the server does, or a limit of use.
+    pub renewal_at: Option<Instant>,
 }
 
 /// The end of an attempt.

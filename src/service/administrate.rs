@@ -1,5 +1,7 @@
 //! `list`, `status`, `statistics`, `pause`, `resume`, `restart`, `disconnect`: sessions of units, asked over the bus.
 
+mod show;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,10 +9,12 @@ use std::process::ExitCode;
 use zbus::names::BusName;
 use zbus::{Connection, Proxy, fdo};
 
+use self::show::{Facts, table};
 use super::dbus::administration::INTERFACE;
 use super::dbus::names;
 use super::dbus::proxy::systemd::unit_path;
 use super::systemd::unit::Instance;
+use super::wall_time;
 
 /// What is asked of one session.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,8 +51,6 @@ pub enum Verb {
     Status,
 }
 
-type Facts = BTreeMap<String, String>;
-
 /// `list`.
 #[must_use]
 pub fn list(args: &ListArgs) -> ExitCode {
@@ -61,9 +63,9 @@ pub fn list(args: &ListArgs) -> ExitCode {
                 sessions.push(facts);
             }
         }
-        sessions.sort_by(|one, other| one.get("instance").cmp(&other.get("instance")));
+        sessions.sort_by(|one, other| one.text("instance").cmp(other.text("instance")));
         Ok(if args.json {
-            let all: Vec<String> = sessions.iter().map(json).collect();
+            let all: Vec<String> = sessions.iter().map(Facts::json).collect();
             format!("[{}]", all.join(","))
         } else {
             table(&sessions)
@@ -78,39 +80,45 @@ pub fn one(args: &SessionName, verb: Verb) -> ExitCode {
         let bus = Connection::system().await?;
         let name = bus_name(&bus, &args.instance).await?;
         let session = session(&bus, &name).await?;
-        let facts: Facts = match verb {
-            Verb::Disconnect => session
-                .call("Disconnect", &())
-                .await
-                .map(|()| Facts::new())?,
-            Verb::Pause => {
-                let reason = "the administrator asks for it";
-                session
-                    .call("Pause", &(reason))
-                    .await
-                    .map(|()| Facts::new())?
+        let facts = match verb {
+            Verb::Disconnect | Verb::Restart | Verb::Resume => {
+                let () = session.call(verb.method(), &()).await?;
+                return Ok(String::new());
             }
-            Verb::Restart => session.call("Restart", &()).await.map(|()| Facts::new())?,
-            Verb::Resume => session.call("Resume", &()).await.map(|()| Facts::new())?,
+            Verb::Pause => {
+                let () = session.call(verb.method(), &(REASON)).await?;
+                return Ok(String::new());
+            }
             Verb::Statistics => {
-                let counters: BTreeMap<String, i64> = session.call("Statistics", &()).await?;
-                let text = |(name, count): (String, i64)| (name, count.to_string());
-                counters.into_iter().map(text).collect()
+                let counters: BTreeMap<String, i64> = session.call(verb.method(), &()).await?;
+                Facts::from_counters(counters)
             }
             Verb::Status => facts(&bus, &name).await?,
         };
         Ok(if args.json {
-            json(&facts)
+            facts.json()
+        } else if verb == Verb::Status {
+            facts.status(wall_time::now())
         } else {
-            let width = facts.keys().map(String::len).max().unwrap_or(0);
-            let lines: Vec<String> = facts
-                .iter()
-                .map(|(name, value)| format!("{name:width$}  {value}"))
-                .collect();
-            lines.join("\n")
+            facts.lines()
         })
     }))
 }
+
+impl Verb {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Disconnect => "Disconnect",
+            Self::Pause => "Pause",
+            Self::Restart => "Restart",
+            Self::Resume => "Resume",
+            Self::Statistics => "Statistics",
+            Self::Status => "Describe",
+        }
+    }
+}
+
+const REASON: &str = "the administrator asks for it";
 
 fn run(work: impl Future<Output = zbus::Result<String>>) -> zbus::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -178,59 +186,6 @@ async fn session<'a>(bus: &Connection, name: &'a str) -> zbus::Result<Proxy<'a>>
 }
 
 async fn facts(bus: &Connection, name: &str) -> zbus::Result<Facts> {
-    session(bus, name).await?.call("Describe", &()).await
-}
-
-fn table(sessions: &[Facts]) -> String {
-    let row = |cells: [&str; 4]| {
-        format!(
-            "{:16} {:10} {:24} {}",
-            cells[0], cells[1], cells[2], cells[3]
-        )
-    };
-    let mut lines = vec![row(["INSTANCE", "DEVICE", "SERVER", "STATUS"])];
-    lines.extend(sessions.iter().map(|facts| {
-        let fact = |name: &str| facts.get(name).map_or("", String::as_str);
-        row([
-            fact("instance"),
-            fact("device"),
-            fact("server"),
-            fact("status"),
-        ])
-    }));
-    lines.join("\n")
-}
-
-fn json(facts: &Facts) -> String {
-    let pairs: Vec<String> = facts
-        .iter()
-        .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
-        .collect();
-    format!("{{{}}}", pairs.join(","))
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_escaped() {
-        let facts = Facts::from([("status".to_owned(), "a \"b\"\n".to_owned())]);
-        assert_eq!(json(&facts), "{\"status\":\"a \\\"b\\\"\\u000a\"}");
-    }
+    let told = session(bus, name).await?.call("Describe", &()).await?;
+    Ok(Facts::from_bus(told))
 }

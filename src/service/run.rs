@@ -10,7 +10,10 @@ use tracing::{debug, info, trace, warn};
 
 use super::dbus::call::{Ask, Call, ConnectionView, Told, View};
 use super::effects::{Effects, Work};
+use super::facts;
 use super::kept_session;
+use super::narration::Narration;
+use super::rates::Rates;
 use super::signals::{Asked, Signals};
 use super::systemd::notify::Notifier;
 use super::tunnel::Order;
@@ -20,7 +23,7 @@ use crate::engine::session::command::{Accepted, Answer, Command, Confirmation, R
 use crate::engine::session::effect::{Effect, Report, Summary};
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::{Output, Session};
-use crate::engine::session::status::{Status, StatusMinor};
+use crate::engine::session::status::Status;
 use crate::engine::session::user_input::{Attention, CREDENTIALS, Question};
 use crate::engine::settings::Transport;
 
@@ -51,6 +54,8 @@ pub struct Loop<F> {
     calls: mpsc::Receiver<Call>,
     clock: Clock,
     notifier: Notifier,
+    narration: Narration,
+    rates: Rates,
     /// Whom to answer later.
     tickets: BTreeMap<Ticket, oneshot::Sender<Result<Told, Refusal>>>,
     tickets_given: u64,
@@ -91,6 +96,8 @@ impl<F: Front> Loop<F> {
             calls,
             clock,
             notifier: Notifier::default(),
+            narration: Narration::default(),
+            rates: Rates::default(),
             tickets: BTreeMap::new(),
             tickets_given: 0,
             session_path: None,
@@ -101,16 +108,19 @@ impl<F: Front> Loop<F> {
 
     /// Runs until the session is over.
     pub async fn run(mut self, mut signals: Signals) -> EndClass {
+        self.rates.sample(self.clock.now(), self.effects.stats());
         let mut callers_left = true;
         loop {
             let until = match self.drain() {
                 Ok(until) => until,
                 Err(Over(class)) => {
+                    self.narrate();
                     self.effects.close().await;
                     return class;
                 }
             };
             self.ask_next();
+            self.narrate();
             let woken = tokio::select! {
                 biased;
                 signal = signals.next() => Woken::Signal(signal),
@@ -127,6 +137,12 @@ impl<F: Front> Loop<F> {
             };
             self.wake(woken);
         }
+    }
+
+    fn narrate(&mut self) {
+        let (doing, now) = (self.session.doing(), self.clock.now());
+        let last = self.session.status();
+        self.narration.tell(&mut self.notifier, now, doing, last);
     }
 
     fn wake(&mut self, woken: Woken) {
@@ -157,22 +173,10 @@ impl<F: Front> Loop<F> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Abandon => self.effects.abandon(),
-            Effect::Announce(status) => {
-                // The last words of the unit are the reason of its end.
-                if status.minor() != StatusMinor::ConnDone {
-                    self.notifier.status(&status.to_string());
-                }
-                self.front.announced(&status);
-            }
+            Effect::Announce(status) => self.front.announced(&status),
             Effect::Attention(attention) => self.front.attention(attention),
             Effect::Connect(launch) => self.effects.connect(*launch),
-            Effect::Connected(summary) => {
-                self.notifier.status(&format!(
-                    "connected to {} by {}",
-                    summary.host, summary.device.name
-                ));
-                self.front.connected(&summary);
-            }
+            Effect::Connected(summary) => self.front.connected(&summary),
             Effect::Exit(_) => {}
             Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
             Effect::Input(input) => self.effects.input(input),
@@ -249,8 +253,6 @@ impl<F: Front> Loop<F> {
             return;
         };
         if let Some(answer) = self.front.ask(question) {
-            self.notifier
-                .status(&format!("waiting for an answer: {}", question.description));
             self.asking = Some(Asking {
                 group: question.group as u32,
                 number: question.slot_id,
@@ -306,6 +308,7 @@ impl<F: Front> Loop<F> {
 
     /// Answered by the tunnel thread.
     fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
+        self.rates.sample(self.clock.now(), self.effects.stats());
         let (beat, felt) = oneshot::channel();
         self.effects.order(Order::Ping(beat));
         self.effects
@@ -390,7 +393,7 @@ impl<F: Front> Loop<F> {
 
     fn view(&self) -> View {
         let device = self.session.device();
-        let stats = self.effects.stats();
+        let (stats, now) = (self.effects.stats(), self.clock.now());
         View {
             session_path: self.session_path.clone(),
             device_path: device
@@ -405,6 +408,12 @@ impl<F: Front> Loop<F> {
                 .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
                 .collect(),
             status: self.session.status().clone(),
+            facts: facts::gather(
+                &self.session,
+                &self.narration,
+                (&stats, self.rates.rate(now, &stats)),
+                now,
+            ),
         }
     }
 }

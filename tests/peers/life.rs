@@ -43,7 +43,7 @@ fn the_unit_tells_its_status(front: &Front<'_>) {
         .machine
         .sh("systemctl status --no-pager 'openvpn3-backend@*'");
     assert!(
-        status.contains("Status: \"connected to 10.77.0.1 by tun0\""),
+        status.contains("Status: \"connected to 10.77.0.1 by tun0 since 20"),
         "{status}"
     );
     // The token travels in no unit name, argument or environment.

@@ -65,7 +65,7 @@ fn it_is_connected(machine: &Machine) {
     let status = machine.sh(&format!("systemctl status --no-pager {OFFICE}"));
     assert!(status.contains("Active: active (running)"), "{status}");
     assert!(
-        status.contains("Status: \"connected to 10.77.0.1 by tun0"),
+        status.contains("Status: \"connected to 10.77.0.1 by tun0 since 20"),
         "{status}"
     );
     assert!(machine.sh("ip route get 198.51.100.9").contains("dev tun0"));

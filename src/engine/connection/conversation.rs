@@ -185,14 +185,7 @@ impl Live {
         log_notes(&notes);
         let handshake = self.keyring.current();
         let agreed = Agreed::new(&self.config.data, &options, handshake.server_options())?;
-        let established = Established {
-            cipher: agreed.cipher,
-            options: options.clone(),
-            tls: handshake.describe_tls(),
-            exporter_keys: options.flags.tls_ekm,
-            epoch: options.flags.aead_epoch,
-            server_subject: handshake.server_subject(),
-        };
+        let (tls, server_subject) = (handshake.describe_tls(), handshake.server_subject());
         let derivation = if options.flags.tls_ekm {
             Derivation::Exporter
         } else {
@@ -200,6 +193,15 @@ impl Live {
         };
         let windows = Windows::new(&self.config.timing).with_pushed(&options);
         let block = self.keyring.settle(now, derivation, windows)?;
+        let established = Established {
+            cipher: agreed.cipher,
+            options: options.clone(),
+            tls,
+            exporter_keys: options.flags.tls_ekm,
+            epoch: options.flags.aead_epoch,
+            server_subject,
+            key_times: self.keyring.key_times(),
+        };
         if options.flags.dyn_tls_crypt {
             self.keyring.protect_renegotiations()?;
         }

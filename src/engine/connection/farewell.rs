@@ -8,20 +8,35 @@ use super::tunnel::Tunnel;
 /// A goodbye on its way.
 #[derive(Debug)]
 pub(super) struct Farewell {
-    /// `EXIT` was sent in the control channel.
-    by_control: bool,
+    manner: Manner,
     /// Goodbyes yet to be sent in the data channel; they are not acknowledged.
     goodbyes_left: u8,
     next_goodbye: Instant,
     ends_at: Instant,
 }
 
+/// Where the goodbye is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// In both channels: whether the control channel carries anything is not known.
+    Both,
+    /// `EXIT` was sent in the control channel; the data channel says it too if no acknowledgement comes. OpenVPN before
+    /// 2.6.11 forgets a client at once and acknowledges nothing.
+    Control,
+    /// In the data channel alone.
+    Data,
+}
+
 impl Farewell {
-    pub(super) fn new(now: Instant, by_control: bool, goodbyes: u8) -> Self {
+    pub(super) fn new(now: Instant, manner: Manner, goodbyes: u8) -> Self {
+        let pause = match manner {
+            Manner::Control => PAUSE,
+            Manner::Both | Manner::Data => Duration::ZERO,
+        };
         Self {
-            by_control,
+            manner,
             goodbyes_left: goodbyes.min(MOST_GOODBYES),
-            next_goodbye: now,
+            next_goodbye: now + pause,
             ends_at: now + LONGEST,
         }
     }
@@ -40,7 +55,11 @@ impl Farewell {
 
     /// Whether there is nothing more to wait for.
     pub(super) fn is_over(&self, now: Instant, all_acknowledged: bool) -> bool {
-        let said = self.goodbyes_left == 0 && (!self.by_control || all_acknowledged);
+        let said = match self.manner {
+            Manner::Both => self.goodbyes_left == 0 && all_acknowledged,
+            Manner::Control => all_acknowledged,
+            Manner::Data => self.goodbyes_left == 0,
+        };
         said || now >= self.ends_at
     }
 
@@ -53,8 +72,8 @@ impl Farewell {
     }
 }
 
-/// The time for an acknowledgement; a lost `EXIT` is sent again within.
-const LONGEST: Duration = Duration::from_secs(2);
+/// The time for an acknowledgement. Whoever stops a session waits for it.
+const LONGEST: Duration = Duration::from_millis(600);
 /// Between two goodbyes in the data channel.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(120);
 const MOST_GOODBYES: u8 = 5;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::conversation::Conversation;
-use super::farewell::Farewell;
+use super::farewell::{Farewell, Manner};
 use super::outputs::Outputs;
 use super::tunnel::Tunnel;
 use crate::engine::config::{ConnectionConfig, Transport};
@@ -259,10 +259,10 @@ impl Live {
             }
             Notice::ServerAnswered => out.event(Event::Stage(Stage::ServerAnswered)),
             Notice::SwitchTo(key_id) => {
-                let key_id = key_id.get();
+                let (key_id, times) = (key_id.get(), self.keyring.key_times());
                 if let Some(tunnel) = self.tunnel() {
                     tunnel.data.switch_to(key_id);
-                    out.event(Event::KeyRenewed { key_id });
+                    out.event(Event::KeyRenewed { key_id, times });
                 }
             }
             Notice::TlsUp => out.event(Event::Stage(Stage::Authenticating)),
@@ -312,16 +312,19 @@ impl Live {
         if by_control {
             self.say("EXIT")?;
         }
-        let is_udp = self.config.endpoint.transport == Transport::Udp;
-        let goodbyes = if is_udp && (!by_control || self.keyring.is_renegotiating()) {
-            tunnel
+        let manner = match (by_control, self.keyring.is_renegotiating()) {
+            (true, true) => Manner::Both,
+            (true, false) => Manner::Control,
+            (false, _) => Manner::Data,
+        };
+        let goodbyes = match self.config.endpoint.transport {
+            Transport::Tcp => 0,
+            Transport::Udp => tunnel
                 .options
                 .exit_notify
-                .unwrap_or(self.config.timing.exit_notify)
-        } else {
-            0
+                .unwrap_or(self.config.timing.exit_notify),
         };
-        let mut farewell = Farewell::new(now, by_control, goodbyes);
+        let mut farewell = Farewell::new(now, manner, goodbyes);
         farewell.tick(now, &mut tunnel, out);
         self.phase = Phase::Leaving(tunnel, farewell);
         Ok(())

@@ -14,6 +14,7 @@ use super::wrap::WrapError;
 use crate::engine::config::{ConnectionConfig, Transport};
 use crate::engine::crypto::static_key::StaticKey;
 use crate::engine::error::ConnectionError;
+use crate::engine::event::KeyTimes;
 use crate::engine::secret::SecretText;
 use crate::engine::timers::Timers;
 use crate::engine::wire::head::KeyId;
@@ -222,6 +223,15 @@ impl Keyring {
     #[must_use]
     pub fn all_acknowledged(&self) -> bool {
         self.channel.all_acknowledged(self.current.key_id())
+    }
+
+    /// Age and end of the newest key.
+    #[must_use]
+    pub fn key_times(&self) -> KeyTimes {
+        KeyTimes {
+            negotiated_at: self.current.began(),
+            renewal_at: self.timers.get(RENEGOTIATE),
+        }
     }
 
     /// Whether a renegotiation is on its way.

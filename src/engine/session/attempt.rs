@@ -101,6 +101,7 @@ impl Live {
             protect: self.network.device().map(|_| address.ip()),
         };
         context.push(Effect::Connect(Box::new(launch)));
+        self.login_pending = false;
         self.phase = Phase::Connecting {
             way: Way {
                 address,
@@ -207,6 +208,7 @@ impl Live {
             context.announce_connection(StatusMinor::ConnReconnecting);
         }
         self.release_network(context);
+        self.trouble = Some(error.to_string());
         info!(milliseconds = delay.as_millis(), "trying again");
         self.phase = Phase::Waiting { until: now + delay };
     }

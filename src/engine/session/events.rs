@@ -34,6 +34,7 @@ impl Live {
                     timeout_seconds,
                     "the server waits for the login to be confirmed"
                 );
+                self.login_pending = true;
                 let patience = Duration::from_secs(u64::from(timeout_seconds));
                 context.push(Effect::ExtendTimeout(patience));
             }
@@ -44,7 +45,10 @@ impl Live {
             } => ask_pending(context, echo, response_required, &text),
             Event::Ended(_) => {}
             Event::Info(text) => info!(text, "the server says"),
-            Event::KeyRenewed { key_id } => info!(key_id, "keys renewed"),
+            Event::KeyRenewed { key_id, times } => {
+                info!(key_id, "keys renewed");
+                self.key_renewed(times);
+            }
             Event::OpenUrl(url) => {
                 context.push(Effect::Attention(Attention::new(InputGroup::OpenUrl, &url)));
                 context.announce(Status::open_url(&url));
@@ -170,6 +174,7 @@ impl Live {
             let summary = Box::new(self.summary(&established, device, way));
             self.backoff.succeeded();
             self.was_connected = true;
+            self.trouble = None;
             info!(
                 device = summary.device.name,
                 host = summary.host,

@@ -15,7 +15,6 @@ use super::ended::EndClass;
 use super::login::Login;
 use super::network::Network;
 use super::remotes::Remotes;
-use super::saved::{Saved, SavedServer};
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::{Status, StatusMinor};
@@ -39,6 +38,10 @@ pub(super) struct Live {
     pub(super) was_connected: bool,
     /// Whether the plan stays while we reconnect, as the profile or the server wants it.
     pub(super) persist_tun: bool,
+    /// Why the last attempt ended, until one succeeds.
+    pub(super) trouble: Option<String>,
+    /// The server has postponed its decision on the login of the attempt under way.
+    pub(super) login_pending: bool,
 }
 
 impl Live {
@@ -79,45 +82,13 @@ impl Live {
             config_path,
             was_connected: false,
             persist_tun: settings.persist_tun,
+            trouble: None,
+            login_pending: false,
             blueprint: None,
             passphrase: None,
             loaded,
             settings,
         })
-    }
-
-    /// Takes up what an earlier process left.
-    pub(super) fn restore(&mut self, mut saved: Saved) {
-        if let Some(SavedServer { host, address }) = saved.server.take() {
-            self.remotes.return_to(&host, address);
-        }
-        self.login.restore(saved);
-    }
-
-    /// Saves what a later process could take up.
-    pub(super) fn save(&self, context: &mut Context) {
-        let server = if let Phase::Connected { way, .. } = &self.phase {
-            Some(SavedServer {
-                host: self.remotes.target().host.clone(),
-                address: way.address,
-            })
-        } else {
-            None
-        };
-        context.save(&Saved {
-            server,
-            ..self.login.remembered()
-        });
-    }
-
-    /// Takes the place of `old`, whose profile was read again: what the user said, the token and the network stay.
-    pub(super) fn inherit(&mut self, old: Self) {
-        self.login.inherit(old.login);
-        self.proxy_login = old.proxy_login;
-        self.passphrase = self.passphrase.take().or(old.passphrase);
-        self.network = old.network;
-        self.phase = old.phase;
-        self.was_connected = old.was_connected;
     }
 
     /// Opens the private key if that needs no passphrase, and asks for all that the profile does not have.

@@ -21,8 +21,8 @@ use super::user_input::UserInputQueue;
 /// After every input, call [`Session::poll_output`] until it says [`Output::Wait`].
 #[derive(Debug)]
 pub struct Session {
-    state: State,
-    context: Context,
+    pub(super) state: State,
+    pub(super) context: Context,
     token: Option<String>,
 }
 

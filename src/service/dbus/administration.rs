@@ -19,6 +19,7 @@ use super::error::BusError;
 use super::names;
 use super::object::{Object, Sorted, arguments, caller, refuse, reply};
 use super::peers::{claim_name, user_of};
+use crate::service::facts::{self, Fact};
 
 /// The interface.
 pub const INTERFACE: &str = "net.openvpn.v3.backends.Administration";
@@ -104,19 +105,19 @@ fn statistics(view: &View) -> HashMap<String, i64> {
         .collect()
 }
 
-fn describe(instance: &str, view: &View) -> HashMap<&'static str, String> {
-    let mut facts = HashMap::from([
-        ("instance", instance.to_owned()),
-        ("status", view.status.to_string()),
-        ("device", view.device_name.clone()),
-    ]);
+fn describe(instance: &str, view: &View) -> HashMap<&'static str, Value<'static>> {
+    let mut facts = view.facts.clone();
+    facts.insert("instance", Fact::Text(instance.to_owned()));
     if let Some(connection) = &view.connection {
-        facts.insert("server", connection.host.clone());
-        facts.insert("address", connection.address.clone());
-        facts.insert("port", connection.port.to_string());
-        facts.insert("protocol", connection.protocol.clone());
+        facts::of_connection(&mut facts, connection);
     }
-    facts
+    let value = |fact| match fact {
+        Fact::List(list) => Value::from(list),
+        Fact::Number(number) => Value::from(number),
+        Fact::Text(text) => Value::from(text),
+    };
+    let facts = facts.into_iter().map(|(name, fact)| (name, value(fact)));
+    facts.collect()
 }
 
 /// Whether a caller may.

@@ -1,11 +1,14 @@
 //! What callers ask of the session loop, and what it tells them.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::oneshot;
 
 use crate::engine::secret::SecretText;
 use crate::engine::session::command::Refusal;
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::Question;
+use crate::service::facts::Fact;
 
 /// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
 #[derive(Debug)]
@@ -116,7 +119,12 @@ pub struct View {
     pub statistics: Vec<(&'static str, i64)>,
     /// The last status announced.
     pub status: Status,
+    /// All that the administrator may want to know beside that.
+    pub facts: Facts,
 }
+
+/// Facts by name; see [`crate::service::facts::TABLE`].
+pub type Facts = BTreeMap<&'static str, Fact>;
 
 /// What is connected to what.
 #[derive(Debug, Clone, PartialEq, Eq)]

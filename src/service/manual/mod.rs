@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use super::cli::Cli;
+use super::facts;
 use super::standalone::find;
 use super::systemd::{credentials, exit};
 use crate::engine::profile::document::{self, roff};
@@ -71,6 +72,7 @@ pub fn page(page: Page) -> String {
         match line {
             "@COMMANDS@" => text.push_str(&commands::described()),
             "@CREDENTIALS@" => text.push_str(&table(credentials::ANSWERS)),
+            "@FACTS@" => text.push_str(&facts()),
             "@EXIT@" => text.push_str(&exit_statuses()),
             "@OPTIONS@" => text.push_str(&document::options_roff()),
             "@OVERRIDES@" => text.push_str(&document::overrides_roff()),
@@ -88,6 +90,20 @@ pub fn page(page: Page) -> String {
 fn table(rows: &[(&str, &str)]) -> String {
     rows.iter()
         .map(|(term, meaning)| format!(".TP\n.B {}\n{}\n", roff(term), roff(meaning)))
+        .collect()
+}
+
+fn facts() -> String {
+    facts::TABLE
+        .iter()
+        .map(|(name, kind, meaning)| {
+            format!(
+                ".TP\n.BR {} \" ({})\"\n{}\n",
+                roff(name),
+                kind,
+                roff(meaning)
+            )
+        })
         .collect()
 }
 

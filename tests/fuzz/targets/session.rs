@@ -10,7 +10,7 @@ use std::time::Instant;
 use openvpn3_backend::engine::config::{PeerInfo, Surroundings};
 use openvpn3_backend::engine::crypto::cipher::Cipher;
 use openvpn3_backend::engine::error::{Advance, ConnectionError, DynamicChallenge};
-use openvpn3_backend::engine::event::{AuthToken, Ended, Established, Event, Stage};
+use openvpn3_backend::engine::event::{AuthToken, Ended, Established, Event, KeyTimes, Stage};
 use openvpn3_backend::engine::profile::model::Profile;
 use openvpn3_backend::engine::profile::pushed::PushedOptions;
 use openvpn3_backend::engine::secret::SecretText;
@@ -200,8 +200,8 @@ impl Scene {
         }
         let event = match variant {
             0 => Event::Stage(Stage::GettingConfig),
-            1..=3 => Event::Pushed(Box::new(established(variant))),
-            4 => Event::PushUpdated(Box::new(established(variant).options)),
+            1..=3 => Event::Pushed(Box::new(established(variant, self.now))),
+            4 => Event::PushUpdated(Box::new(established(variant, self.now).options)),
             5 => Event::ChallengeText {
                 echo: true,
                 response_required: true,
@@ -271,7 +271,7 @@ fn ended(variant: u8) -> Ended {
     })
 }
 
-fn established(variant: u8) -> Established {
+fn established(variant: u8, now: Instant) -> Established {
     let lines = [
         "ifconfig 10.9.0.2 255.255.255.0".to_owned(),
         "topology subnet".to_owned(),
@@ -289,6 +289,10 @@ fn established(variant: u8) -> Established {
         exporter_keys: true,
         epoch: false,
         server_subject: String::new(),
+        key_times: KeyTimes {
+            negotiated_at: now,
+            renewal_at: None,
+        },
     }
 }
 

@@ -186,7 +186,7 @@ impl World {
     /// The key ids that came into use.
     pub(crate) fn renewed(&self) -> Vec<u8> {
         let renewed = |event: &Event| match event {
-            Event::KeyRenewed { key_id } => Some(*key_id),
+            Event::KeyRenewed { key_id, .. } => Some(*key_id),
             _ => None,
         };
         self.events

@@ -40,7 +40,7 @@ fn a_goodbye_that_nobody_answers_does_not_hold_us_up() {
     world.tell(Input::Stop);
     world.run(Duration::from_secs(60));
     assert_eq!(world.ended(), Some(&Ended::Stopped));
-    assert_eq!(world.ended_after(), Some(at + Duration::from_secs(2)));
+    assert_eq!(world.ended_after(), Some(at + Duration::from_millis(600)));
 }
 
 #[test]

@@ -4,6 +4,7 @@
     reason = "a scene looks for the one effect it is about"
 )]
 
+mod doing;
 mod proxy;
 mod scene;
 mod walk;

@@ -9,7 +9,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use crate::engine::config::{PeerInfo, Surroundings};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Established, Event, Stage};
+use crate::engine::event::{Ended, Established, Event, KeyTimes, Stage};
 use crate::engine::profile::model::Profile;
 use crate::engine::profile::pushed::PushedOptions;
 use crate::engine::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
@@ -240,6 +240,10 @@ pub(super) fn established(mtu: u16) -> Established {
         exporter_keys: true,
         epoch: false,
         server_subject: String::new(),
+        key_times: KeyTimes {
+            negotiated_at: start(),
+            renewal_at: None,
+        },
     }
 }
 

@@ -1,0 +1,42 @@
+//! What a session takes over from the one before it, and leaves for the next.
+
+use super::context::Context;
+use super::live::Live;
+use super::saved::{Saved, SavedServer};
+use super::state::Phase;
+
+impl Live {
+    /// Takes up what an earlier process left.
+    pub(super) fn restore(&mut self, mut saved: Saved) {
+        if let Some(SavedServer { host, address }) = saved.server.take() {
+            self.remotes.return_to(&host, address);
+        }
+        self.login.restore(saved);
+    }
+
+    /// Saves what a later process could take up.
+    pub(super) fn save(&self, context: &mut Context) {
+        let server = if let Phase::Connected { way, .. } = &self.phase {
+            Some(SavedServer {
+                host: self.remotes.target().host.clone(),
+                address: way.address,
+            })
+        } else {
+            None
+        };
+        context.save(&Saved {
+            server,
+            ..self.login.remembered()
+        });
+    }
+
+    /// Takes the place of `old`, whose profile was read again: what the user said, the token and the network stay.
+    pub(super) fn inherit(&mut self, old: Self) {
+        self.login.inherit(old.login);
+        self.proxy_login = old.proxy_login;
+        self.passphrase = self.passphrase.take().or(old.passphrase);
+        self.network = old.network;
+        self.phase = old.phase;
+        self.was_connected = old.was_connected;
+    }
+}
