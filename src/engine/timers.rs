@@ -1,6 +1,6 @@
 //! A table of named deadlines; [`Timers::next`] gives the earliest with its name.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Deadlines by name. A handful of them, so a sorted structure would gain nothing.
 #[derive(Debug, Default)]
@@ -14,6 +14,14 @@ impl Timers {
         match self.deadlines.iter_mut().find(|(known, _)| *known == name) {
             Some((_, deadline)) => *deadline = at,
             None => self.deadlines.push((name, at)),
+        }
+    }
+
+    /// Sets or moves the deadline `name`, unless it would be beyond the end of time.
+    pub fn set_after(&mut self, name: &'static str, from: Instant, after: Duration) {
+        match from.checked_add(after) {
+            Some(at) => self.set(name, at),
+            None => self.clear(name),
         }
     }
 

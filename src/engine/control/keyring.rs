@@ -80,9 +80,9 @@ impl Keyring {
         let windows = Windows::new(&config.timing);
         let mut timers = Timers::default();
         if !config.timing.server_poll.is_zero() {
-            set(&mut timers, SERVER_POLL, now, config.timing.server_poll);
+            timers.set_after(SERVER_POLL, now, config.timing.server_poll);
         }
-        set(&mut timers, HAND_WINDOW, now, windows.hand);
+        timers.set_after(HAND_WINDOW, now, windows.hand);
         Ok(Self {
             channel: negotiator.open_channel(config, now)?,
             negotiator,
@@ -286,7 +286,7 @@ impl Keyring {
         self.pending = Some(Handshake::new(key_id, now));
         self.channel.expect_lane(Some(key_id.next()));
         self.timers.clear(RENEGOTIATE);
-        set(&mut self.timers, HAND_WINDOW, now, self.windows.hand);
+        self.timers.set_after(HAND_WINDOW, now, self.windows.hand);
     }
 
     /// Moves bytes between the lane of a key and its TLS session, and looks what has become of it.
@@ -352,13 +352,10 @@ impl Keyring {
         self.next_key_id = key_id.next();
         self.channel.expect_lane(Some(self.next_key_id));
         self.timers.clear(HAND_WINDOW);
-        set(&mut self.timers, TRANSITION, began, self.windows.transition);
-        set(
-            &mut self.timers,
-            BECOME_PRIMARY,
-            began,
-            self.windows.until_primary(),
-        );
+        self.timers
+            .set_after(TRANSITION, began, self.windows.transition);
+        self.timers
+            .set_after(BECOME_PRIMARY, began, self.windows.until_primary());
         self.plan_renegotiation(now);
         Ok(())
     }
@@ -419,7 +416,7 @@ impl Keyring {
         }
         self.drop_pending();
         self.channel.expect_lane(Some(self.next_key_id));
-        set(&mut self.timers, RENEGOTIATE, now, RETRY);
+        self.timers.set_after(RENEGOTIATE, now, RETRY);
     }
 
     fn drop_pending(&mut self) {
@@ -448,7 +445,7 @@ impl Keyring {
 
     fn plan_renegotiation(&mut self, now: Instant) {
         match self.windows.renegotiate {
-            Some(time) => set(&mut self.timers, RENEGOTIATE, now, time),
+            Some(time) => self.timers.set_after(RENEGOTIATE, now, time),
             None => self.timers.clear(RENEGOTIATE),
         }
     }
@@ -470,14 +467,6 @@ impl Keyring {
 
     fn session_ids(&self) -> Result<SessionIds, ConnectionError> {
         SessionIds::of(&self.channel)
-    }
-}
-
-/// Sets a timer, unless it would be beyond the end of time.
-fn set(timers: &mut Timers, name: &'static str, from: Instant, after: Duration) {
-    match from.checked_add(after) {
-        Some(at) => timers.set(name, at),
-        None => timers.clear(name),
     }
 }
 
