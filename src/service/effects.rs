@@ -245,12 +245,10 @@ impl Effects {
         self.step();
     }
 
-    /// Does something once the tunnel thread has given an answer; if it gives none, never.
-    pub fn answer_when(&mut self, felt: oneshot::Receiver<()>, then: impl FnOnce() + 'static) {
+    /// Does something beside the session that has no end to report, such as waiting for an answer of the tunnel thread.
+    pub fn aside(&mut self, work: impl Future<Output = ()> + 'static) {
         self.begin(async move {
-            if felt.await.is_ok() {
-                then();
-            }
+            work.await;
             Finished::Nothing
         });
     }

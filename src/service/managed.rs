@@ -11,7 +11,7 @@ use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
 use super::log::bus_layer::BusLogControl;
 use crate::engine::profile::error::Note;
-use crate::engine::profile::model::Profile;
+use crate::engine::profile::model::{DnsUse, Profile};
 use crate::engine::profile::overrides::{BadOverride, Override, OverrideValue};
 use crate::engine::session::command::Refusal;
 use crate::engine::session::effect::{Loaded, ProfileSource};
@@ -81,6 +81,10 @@ fn understand(stored: StoredProfile) -> Result<(Loaded, Vec<Note>), String> {
     let more = profile
         .apply_overrides(&wishes)
         .map_err(|error| error.to_string())?;
+    if profile.preferences.dns == DnsUse::Auto {
+        // What `dns-scope` is where nobody set it.
+        profile.preferences.dns = DnsUse::Global;
+    }
     notes.extend(more);
     if offload {
         info!("kernel offload is not available, the session does without");

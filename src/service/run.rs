@@ -18,12 +18,14 @@ use super::signals::{Asked, Signals};
 use super::systemd::notify::Notifier;
 use super::tunnel::Order;
 use super::tunnel::clock::Clock;
+use crate::engine::data::stats::Stats;
 use crate::engine::secret::SecretText;
 use crate::engine::session::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use crate::engine::session::effect::{Effect, Report, Summary};
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::{Output, Session};
 use crate::engine::session::status::Status;
+use crate::engine::session::tally::Tally;
 use crate::engine::session::user_input::{Attention, CREDENTIALS, Question};
 use crate::engine::settings::Transport;
 
@@ -224,18 +226,23 @@ impl<F: Front> Loop<F> {
         }
     }
 
-    fn say_statistics(&self) {
-        let stats = self.effects.stats();
-        let counters: Vec<String> = stats
-            .named()
-            .filter(|(_, value)| *value > 0)
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        info!(
-            status = %self.session.status(),
-            counters = counters.join(" "),
-            "statistics"
-        );
+    fn say_statistics(&mut self) {
+        let (answer, told) = oneshot::channel();
+        self.count(answer);
+        self.effects.aside(async {
+            let Ok(Ok(Told::View(view))) = told.await else {
+                return;
+            };
+            let counters = view.statistics.iter();
+            let counters: Vec<String> = counters
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            info!(
+                status = %view.status,
+                counters = counters.join(" "),
+                "statistics"
+            );
+        });
     }
 
     /// Asks the next open question, if there is one and nobody is being asked; takes back one that is answered.
@@ -286,9 +293,11 @@ impl<F: Front> Loop<F> {
 
     fn call(&mut self, now: Instant, call: Call) {
         let Call { ask, answer } = call;
+        if matches!(ask, Ask::Count) {
+            return self.count(answer);
+        }
         if matches!(ask, Ask::Pulse) {
-            self.pulse(answer);
-            return;
+            return self.pulse(answer);
         }
         let told = self.told(now, ask);
         let told = match told {
@@ -311,8 +320,25 @@ impl<F: Front> Loop<F> {
         self.rates.sample(self.clock.now(), self.effects.stats());
         let (beat, felt) = oneshot::channel();
         self.effects.order(Order::Ping(beat));
-        self.effects
-            .answer_when(felt, move || drop(answer.send(Ok(Told::Done))));
+        self.effects.aside(async {
+            if felt.await.is_ok() {
+                drop(answer.send(Ok(Told::Done)));
+            }
+        });
+    }
+
+    /// All properties, with the counters as the tunnel thread has them at this moment; but nobody waits long for it.
+    fn count(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
+        let mut view = self.view();
+        let tally = *self.session.tally();
+        let (counter, counted) = oneshot::channel();
+        self.effects.order(Order::Count(counter));
+        self.effects.aside(async move {
+            if let Ok(Ok(stats)) = tokio::time::timeout(COUNTING, counted).await {
+                view.statistics = statistics(&stats, &tally);
+            }
+            drop(answer.send(Ok(Told::View(Box::new(view)))));
+        });
     }
 
     fn told(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
@@ -327,7 +353,7 @@ impl<F: Front> Loop<F> {
             Ask::InputGroups => Told::Groups(questions.type_groups()),
             Ask::Ping | Ask::Pulse => Told::Done,
             Ask::Ready => self.session.check_ready().map(|()| Told::Done)?,
-            Ask::View => Told::View(Box::new(self.view())),
+            Ask::Count | Ask::View => Told::View(Box::new(self.view())),
             Ask::Confirm { .. }
             | Ask::Connect
             | Ask::Disconnect
@@ -372,7 +398,8 @@ impl<F: Front> Loop<F> {
             Ask::Pause { reason } => Command::Pause { reason },
             Ask::Restart => Command::Restart,
             Ask::Resume => Command::Resume,
-            Ask::InputCheck { .. }
+            Ask::Count
+            | Ask::InputCheck { .. }
             | Ask::InputFetch { .. }
             | Ask::InputGroups
             | Ask::Ping
@@ -402,11 +429,7 @@ impl<F: Front> Loop<F> {
             device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             session_name: self.session.host().to_owned(),
             connection: self.session.summary().map(connection_view),
-            statistics: stats
-                .named()
-                .filter(|(_, value)| *value > 0)
-                .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
-                .collect(),
+            statistics: statistics(&stats, self.session.tally()),
             status: self.session.status().clone(),
             facts: facts::gather(
                 &self.session,
@@ -426,6 +449,14 @@ enum Answered {
 
 /// The session is over.
 struct Over(EndClass);
+
+/// What was counted, by name.
+fn statistics(stats: &Stats, tally: &Tally) -> Vec<(&'static str, i64)> {
+    let all = stats.named().chain(tally.named());
+    all.filter(|(_, value)| *value > 0)
+        .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
+        .collect()
+}
 
 fn connection_view(summary: &Summary) -> ConnectionView {
     let protocol = match summary.transport {
@@ -462,5 +493,7 @@ async fn sleep(clock: &Clock, until: Option<Instant>) {
     }
 }
 
+/// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
+const COUNTING: Duration = Duration::from_millis(250);
 /// How long a passed deadline may go unnoticed after the machine woke up.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

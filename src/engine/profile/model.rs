@@ -390,8 +390,10 @@ pub enum UnusedFamily {
 /// How far name resolution goes through the tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DnsUse {
-    /// For all names, unless the server named domains.
+    /// For all names, unless the server named domains and does not take all traffic.
     #[default]
+    Auto,
+    /// For all names, unless the server named domains for its name servers alone (`resolve-domains`, `DOMAIN-ROUTE`).
     Global,
     /// Not at all.
     Off,

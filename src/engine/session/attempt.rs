@@ -17,6 +17,7 @@ use super::live::Live;
 use super::remotes::{Lookup, Moved, Next};
 use super::state::{Phase, Then, Way};
 use super::status::{Status, StatusMinor};
+use super::tally::Incident;
 use super::user_input::InputGroup;
 use super::verdict::{Verdict, judge};
 
@@ -67,6 +68,7 @@ impl Live {
         if self.remotes.resolved(addresses) {
             self.begin(context, now);
         } else {
+            context.tally.count(Incident::Resolve);
             let error =
                 ConnectionError::Transport(format!("the name {} has no address", lookup.host));
             self.attempt_failed(context, now, &error);
@@ -100,6 +102,7 @@ impl Live {
             open_timeout: remote.open_timeout(),
             protect: self.network.device().map(|_| address.ip()),
         };
+        context.tally.attempt();
         context.push(Effect::Connect(Box::new(launch)));
         self.login_pending = false;
         self.phase = Phase::Connecting {
@@ -126,6 +129,9 @@ impl Live {
     }
 
     fn no_blueprint(&mut self, context: &mut Context, now: Instant, error: BlueprintError) {
+        if matches!(error, BlueprintError::PassphraseWrong) {
+            context.tally.count(Incident::PassphraseWrong);
+        }
         match (error, context.autonomy) {
             (BlueprintError::PassphraseNeeded, _) => self.ask_passphrase(context),
             (BlueprintError::PassphraseWrong, Autonomy::ByItself) => {
@@ -155,7 +161,12 @@ impl Live {
                 let error = ConnectionError::Transport("the tunnel stopped by itself".to_owned());
                 self.attempt_failed(context, now, &error);
             }
-            Ended::Failed(error) => self.attempt_failed(context, now, &error),
+            Ended::Failed(error) => {
+                if let Some(incident) = Incident::of(&error) {
+                    context.tally.count(incident);
+                }
+                self.attempt_failed(context, now, &error);
+            }
         }
     }
 

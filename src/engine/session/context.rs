@@ -9,6 +9,7 @@ use super::super::config::{PeerInfo, Surroundings};
 use super::effect::Effect;
 use super::saved::Saved;
 use super::status::{Status, StatusBoard, StatusMinor};
+use super::tally::Tally;
 use super::user_input::{Attention, UserInputQueue};
 
 /// What the front wants of a session.
@@ -78,6 +79,7 @@ pub(super) struct Context {
     pub(super) surroundings: Surroundings,
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
+    pub(super) tally: Tally,
     pub(super) effects: VecDeque<Effect>,
     ready: Option<ReadyWhen>,
 }
@@ -97,6 +99,7 @@ impl Context {
             surroundings,
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),
+            tally: Tally::default(),
             effects: VecDeque::new(),
             ready: Some(policy.ready),
         }

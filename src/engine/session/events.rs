@@ -16,6 +16,7 @@ use super::live::Live;
 use super::network::Device;
 use super::state::{Phase, Then, Way};
 use super::status::{Status, StatusMinor};
+use super::tally::Incident;
 use super::user_input::{Attention, InputGroup};
 
 impl Live {
@@ -236,6 +237,7 @@ impl Live {
         class: EndClass,
         reason: &str,
     ) {
+        context.tally.count(Incident::TunSetup);
         self.network.failed();
         self.step_network(context);
         match self.phase {
@@ -291,6 +293,7 @@ impl Live {
     /// The device failed under us: it is made again.
     pub(super) fn device_lost(&mut self, context: &mut Context, now: Instant, reason: &str) {
         warn!(reason, "the device is gone");
+        context.tally.count(Incident::TunLost);
         self.network.lost();
         self.step_network(context);
         if let Phase::Connected { .. } = self.phase {

@@ -18,6 +18,7 @@ use super::remotes::Remotes;
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::{Status, StatusMinor};
+use super::tally::Incident;
 
 /// A session with a profile.
 #[derive(Debug)]
@@ -190,6 +191,7 @@ impl Live {
             | Phase::Waiting { .. } => {}
         }
         info!(reason, "pausing");
+        context.tally.count(Incident::Pause);
         context.announce(Status::pausing(reason));
         self.leave(context, now, Then::Pause);
         Ok(Accepted::Done)

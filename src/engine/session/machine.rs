@@ -14,6 +14,7 @@ use super::live::Live;
 use super::network::Device;
 use super::state::{Phase, State};
 use super::status::{Status, StatusMajor, StatusMinor};
+use super::tally::Tally;
 use super::user_input::UserInputQueue;
 
 /// One session, from registration to exit. Owns no socket, reads no clock, waits for nothing.
@@ -224,6 +225,12 @@ impl Session {
     #[must_use]
     pub const fn status(&self) -> &Status {
         self.context.board.last()
+    }
+
+    /// How often what happened.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.context.tally
     }
 
     /// The questions to the user.

@@ -20,6 +20,7 @@ pub mod saved;
 pub mod settings;
 mod state;
 pub mod status;
+pub mod tally;
 pub mod user_input;
 pub mod verdict;
 

@@ -67,7 +67,8 @@ async fn answer(
     member: &str,
 ) -> Result<Message, BusError> {
     let ask = match member {
-        "Describe" | "Statistics" => Ask::View,
+        "Describe" => Ask::View,
+        "Statistics" => Ask::Count,
         "Disconnect" => Ask::Disconnect,
         "Pause" => Ask::Pause {
             reason: arguments::<String>(call)?,

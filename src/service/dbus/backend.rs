@@ -330,7 +330,12 @@ impl SessionObject {
 
     fn get(&self, call: &Message, property: String) -> Result<(), BusError> {
         authz::may_read(&self.peers, &caller(call), &property).inspect_err(log_refusal)?;
-        let view = ask_loop(self.calls.clone(), Ask::View);
+        let ask = if property == "statistics" {
+            Ask::Count
+        } else {
+            Ask::View
+        };
+        let view = ask_loop(self.calls.clone(), ask);
         let (call, log) = (call.clone(), self.log.clone());
         self.pending.push(Box::pin(async move {
             let view = view_or_nothing(view.await);
@@ -346,7 +351,7 @@ impl SessionObject {
             .copied()
             .filter(|name| authz::may_read(&self.peers, &caller, name).is_ok())
             .collect();
-        let view = ask_loop(self.calls.clone(), Ask::View);
+        let view = ask_loop(self.calls.clone(), Ask::Count);
         let log = self.log.clone();
         self.pending.push(Box::pin(async move {
             let view = view_or_nothing(view.await);

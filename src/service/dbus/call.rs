@@ -33,6 +33,8 @@ pub enum Ask {
     },
     /// Begin, or go on with the answers that have been given.
     Connect,
+    /// All properties, with the counters of this moment. Told with [`Told::View`].
+    Count,
     /// Say goodbye and end.
     Disconnect,
     /// End at once.
@@ -81,7 +83,7 @@ pub enum Ask {
     Restart,
     /// Go on after a pause.
     Resume,
-    /// All properties at this moment. Told with [`Told::View`].
+    /// All properties at this moment; the counters may be a second old. Told with [`Told::View`].
     View,
 }
 

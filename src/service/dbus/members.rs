@@ -62,6 +62,7 @@ pub const fn told_at_the_end(ask: &Ask) -> Result<Told, Refusal> {
         Ask::Disconnect | Ask::ForceShutdown | Ask::Ping | Ask::Pulse => Ok(Told::Done),
         Ask::Confirm { .. }
         | Ask::Connect
+        | Ask::Count
         | Ask::InputCheck { .. }
         | Ask::InputFetch { .. }
         | Ask::InputGroups

@@ -54,8 +54,7 @@ impl Counters {
         }
         self.touched = false;
         self.published_at = now;
-        let mut sum = self.ended;
-        sum.merge(&present());
+        let sum = self.sum(&present());
         self.sender.send_if_modified(|known| {
             let changed = *known != sum;
             *known = sum;
@@ -65,6 +64,13 @@ impl Counters {
             self.log(&sum);
             self.logged_at = now;
         }
+    }
+
+    /// The sum with the present attempt's counters.
+    pub(super) fn sum(&self, present: &Stats) -> Stats {
+        let mut sum = self.ended;
+        sum.merge(present);
+        sum
     }
 
     /// Publishes the sum when no attempt is left.

@@ -163,6 +163,10 @@ impl Driver {
                 Err(error) => self.backlog.push_back(TunnelReport::TunLost(error)),
             },
             Order::Connect(attempt) => self.connect(*attempt),
+            Order::Count(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.counters.sum(&self.state.stats()));
+            }
             Order::DetachTun => self.device = None,
             Order::Input(input) => self.input(now, input),
             Order::Ping(answer) => {

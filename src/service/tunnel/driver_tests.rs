@@ -270,3 +270,25 @@ async fn the_thread_answers_while_a_flood_of_garbage_comes_in() {
         }
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn counters_are_told_as_they_are_at_this_moment() {
+    let (server, address) = udp_server();
+    let mut session = Session::new();
+    session.order(attempt(Kind::Udp, address)).await;
+    let TunnelReport::Connected { .. } = session.report().await else {
+        panic!("the transport opens first");
+    };
+    let mut buffer = [0; 2000];
+    let (length, _) = server.recv_from(&mut buffer).unwrap();
+
+    let (answer, counted) = oneshot::channel();
+    session.order(Order::Count(answer)).await;
+    let stats = timeout(Duration::from_secs(20), counted)
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(stats.sent.packets, 1);
+    assert_eq!(stats.sent.bytes, length as u64);
+}

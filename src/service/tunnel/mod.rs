@@ -46,6 +46,8 @@ pub enum Order {
     AttachTun(Tun),
     /// Begins an attempt. One that still lives is abandoned.
     Connect(Box<Attempt>),
+    /// Answered with the counters as they are, over all attempts.
+    Count(oneshot::Sender<Stats>),
     /// Closes our end of the device.
     DetachTun,
     /// Goes to the connection; without one it is forgotten.

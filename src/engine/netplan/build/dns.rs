@@ -15,7 +15,8 @@ const PUBLIC: [Ipv4Addr; 2] = [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(8, 8, 4,
 /// How names are resolved while the tunnel is up.
 ///
 /// All names go through the tunnel, unless the server named domains for its name servers (`resolve-domains`,
-/// `DOMAIN-ROUTE`), or named domains at all (`DOMAIN`, `DOMAIN-SEARCH`) and does not take all traffic.
+/// `DOMAIN-ROUTE`), or named domains at all (`DOMAIN`, `DOMAIN-SEARCH`) and does not take all traffic; by an override
+/// the latter are for short names only.
 pub(super) fn plan(
     profile: &Profile,
     tunnel: &TunnelOptions,
@@ -52,7 +53,11 @@ pub(super) fn plan(
         }
     } else if tunnel.block.outside_dns {
         plan.routing_domains.clear();
-    } else if plan.routing_domains.is_empty() && gathered.domains_decide && !takes_all {
+    } else if plan.routing_domains.is_empty()
+        && gathered.domains_decide
+        && profile.preferences.dns == DnsUse::Auto
+        && !takes_all
+    {
         plan.routing_domains.clone_from(&plan.search_domains);
     }
     if plan.routing_domains.iter().any(|domain| domain == ".") {

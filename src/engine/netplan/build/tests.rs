@@ -359,6 +359,11 @@ fn the_users_preferences_about_dns_are_kept() {
     assert!(build(&wish, IP4, SERVER).0.dns.is_empty());
     wish.preferences.dns = DnsUse::Off;
     assert!(build(&wish, &options, SERVER).0.dns.is_empty());
+    wish.preferences.dns = DnsUse::Global;
+    let searched = format!("{IP4},dhcp-option DNS 1.1.1.1,dhcp-option DOMAIN corp.example");
+    let global = build(&wish, &searched, SERVER).0.dns;
+    assert_eq!(global.search_domains, ["corp.example"]);
+    assert!(global.routing_domains.is_empty());
     wish.preferences.dns = DnsUse::Tunnel;
     let named = format!("{options},dhcp-option DNS 1.1.1.1,dhcp-option DOMAIN corp.example");
     assert_eq!(

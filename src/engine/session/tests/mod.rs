@@ -239,6 +239,13 @@ fn a_pause_keeps_the_session_and_a_resume_connects_again() {
     assert!(scene.steps().is_empty());
     scene.command(Command::Resume).unwrap();
     assert!(scene.has_connected_to_server());
+    let counted: Vec<_> = scene
+        .session
+        .tally()
+        .named()
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(counted, [("N_PAUSE", 1), ("N_RECONNECT", 1)]);
 }
 
 #[test]
