@@ -6,7 +6,7 @@ use clap::Parser;
 use openvpn3_backend::service::administrate::{self, Verb};
 use openvpn3_backend::service::cli::{self, Cli, Command};
 use openvpn3_backend::service::standalone::upkeep;
-use openvpn3_backend::service::{backend, kill_switch, manual, starter};
+use openvpn3_backend::service::{backend, kill_switch, managed_unit, manual, starter};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -14,7 +14,9 @@ fn main() -> ExitCode {
         Command::Cleanup(args) => upkeep::cleanup(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
+        Command::Describe(args) => managed_unit::describe(&args),
         Command::Disconnect(args) => administrate::one(&args, Verb::Disconnect),
+        Command::Forget(args) => managed_unit::forget(&args),
         Command::List(args) => administrate::list(&args),
         Command::Pause(args) => administrate::one(&args, Verb::Pause),
         Command::Restart(args) => administrate::one(&args, Verb::Restart),

@@ -158,6 +158,7 @@ async fn managed(
         connection: connection.clone(),
         journal,
         bus_log: records.control(),
+        instance: start.instance.clone(),
     };
     let network = start.network(connection)?;
     let bus = connection.clone();
@@ -168,7 +169,7 @@ async fn managed(
             token: start.session_token.clone(),
             give_up_at: clock.now() + REGISTRATION,
         },
-        ready: ReadyWhen::Started,
+        ready: ReadyWhen::TakenOn,
         autonomy: Autonomy::Commanded,
         about: about::ourselves(),
         lifetime: Lifetime::Process,
@@ -185,7 +186,10 @@ async fn managed(
         () = watched(connection, callers) => EndClass::Internal,
     };
     info!(?class, "the session is over");
-    Ok(class)
+    // Before READY this would be a failure, and one that nobody was told of.
+    Notifier::default().ready();
+    // The session manager knows the reason; nobody else looks after this unit, so that none is to stay as failed.
+    Ok(EndClass::AsAsked)
 }
 
 /// Exports the object, claims the name, and tells the session manager: in this order, because it calls back at once.

@@ -20,6 +20,7 @@ use super::effects::{Effects, Work};
 use super::foreground_record::ForegroundRecord;
 use super::kill_switch::command::KillSwitchCommand;
 use super::log;
+use super::managed_unit::DescribeArgs;
 use super::manual::{CompletionsArgs, ManualArgs};
 use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::profile::ProfileFile;
@@ -67,8 +68,14 @@ pub enum Command {
     /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
     #[command(hide = true)]
     Cleanup(UpkeepArgs),
+    /// Have systemd show whose session the unit of a session manager runs; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Describe(DescribeArgs),
     /// Say goodbye to the server, and end a session.
     Disconnect(SessionName),
+    /// Have systemd forget that the session of a session manager failed; for openvpn3-backend-forget@.service.
+    #[command(hide = true)]
+    Forget(UpkeepArgs),
     /// Show the sessions of units.
     List(ListArgs),
     /// Leave the server, keep the session.

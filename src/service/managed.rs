@@ -1,19 +1,24 @@
 //! The profile of a session that a session manager drives: from the configuration manager, with its overrides.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use zbus::Connection;
 use zeroize::Zeroizing;
 
+use super::dbus::log_signal::LogGroup;
+use super::dbus::names;
 use super::dbus::proxy::config::{self, Override as Given, StoredProfile};
 use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
 use super::log::bus_layer::BusLogControl;
+use super::managed_unit::leave_description;
+use super::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use crate::engine::profile::error::Note;
 use crate::engine::profile::model::{DnsUse, Profile};
 use crate::engine::profile::overrides::{BadOverride, Override, OverrideValue};
-use crate::engine::session::command::Refusal;
+use crate::engine::session::command::{Confirmation, Refusal};
 use crate::engine::session::effect::{Loaded, ProfileSource};
 
 /// Fetches profiles from the configuration manager.
@@ -25,17 +30,21 @@ pub struct ManagedProfiles {
     pub journal: LogControl,
     /// And so does that of the log service.
     pub bus_log: BusLogControl,
+    /// The unit that we run in.
+    pub instance: Instance,
 }
 
 impl ProfileLoader for ManagedProfiles {
     fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>> {
         let connection = self.connection.clone();
         let (journal, bus_log) = (self.journal.clone(), self.bus_log.clone());
+        let instance = self.instance.clone();
         Box::pin(async move {
             let ProfileSource::Manager(confirmation) = source else {
                 let why = "the configuration manager gives a session its profile once";
                 return Err(Refusal::ProfileUnusable(why.to_owned()));
             };
+            journal.identify(identity(&connection, &confirmation));
             let stored = config::fetch(&connection, &confirmation.config_path)
                 .await
                 .map_err(|error| Refusal::ProfileUnusable(error.to_string()))?;
@@ -48,9 +57,32 @@ impl ProfileLoader for ManagedProfiles {
                 journal.set_level(level);
                 bus_log.set_level(level);
             }
+            let path = confirmation.session_path.as_deref();
+            let directory = Path::new(RUNTIME_DIRECTORY);
+            let left = leave_description(directory, &instance, &loaded.name, path);
+            if let Err(error) = left {
+                debug!(%error, "the unit's description stays as it is");
+            }
             Ok(Box::new(loaded))
         })
     }
+}
+
+/// Fields of the journal by which the stock tools find a session. Its token is one of them: it let us register, and
+/// lets nobody do anything once we are; the stock log service writes it too.
+fn identity(connection: &Connection, confirmation: &Confirmation) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("O3_SENDER_OBJECT_PATH", names::SESSION_PATH.to_owned()),
+        ("O3_INTERFACE", names::BACKENDS_INTERFACE.to_owned()),
+        ("O3_SENDER_PID", std::process::id().to_string()),
+        ("O3_SESSION_TOKEN", confirmation.token.clone()),
+        ("O3_LOG_GROUP", LogGroup::Client.name().to_owned()),
+    ];
+    let sender = connection.unique_name().map(ToString::to_string);
+    fields.extend(sender.map(|sender| ("O3_SENDER", sender)));
+    let path = confirmation.session_path.clone();
+    fields.extend(path.map(|path| ("O3_OBJECT_PATH", path)));
+    fields
 }
 
 /// Text and overrides to a profile.

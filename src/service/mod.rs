@@ -15,6 +15,7 @@ pub mod kept_session;
 pub mod kill_switch;
 pub mod log;
 pub mod managed;
+pub mod managed_unit;
 pub mod manual;
 pub mod narration;
 pub mod netcfg;

@@ -104,6 +104,7 @@ fn every_file_is_put_in_its_place_and_filled_in() {
         "usr/share/polkit-1/actions/net.openvpn.v3.backends.policy",
         "usr/share/polkit-1/rules.d/openvpn3-backend.rules",
         zsh,
+        "usr/lib/systemd/system/openvpn3-backend-forget@.service",
         "usr/lib/systemd/system/openvpn3-backend-killswitch@.service",
         "usr/lib/systemd/system/openvpn3-backend-online@.target",
         "usr/lib/systemd/network/80-openvpn3-backend.network",
@@ -161,6 +162,7 @@ fn the_sandbox_is_no_looser_than_its_ceiling() {
     let installed = Installed::for_systemd("security", "252");
     for unit in [
         "openvpn3-backend@x.service",
+        "openvpn3-backend-forget@x.service",
         "openvpn3-backend-starter.service",
     ] {
         let judged = run(Command::new("systemd-analyze")

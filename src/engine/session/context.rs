@@ -55,8 +55,8 @@ pub enum Registration {
 pub enum ReadyWhen {
     /// The tunnel carries traffic.
     Connected,
-    /// The front is there to be called.
-    Started,
+    /// Somebody has taken us on with a profile that can be used.
+    TakenOn,
 }
 
 /// Who begins and ends.

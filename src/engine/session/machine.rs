@@ -59,7 +59,6 @@ impl Session {
                 (state, None)
             }
         };
-        context.reached(ReadyWhen::Started);
         Self {
             state,
             context,
@@ -338,6 +337,7 @@ impl Session {
         if !usable {
             return self.exit(EndClass::ProfileUnusable);
         }
+        self.context.reached(ReadyWhen::TakenOn);
         if let State::Live(live) = &mut self.state {
             live.get_going(&mut self.context, now);
         }

@@ -18,6 +18,18 @@ pub enum LogGroup {
     Client = 7,
 }
 
+impl LogGroup {
+    /// As the log service writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starter => "Backend Starter",
+            Self::BackendProcess => "Backend Session Process",
+            Self::Client => "Client",
+        }
+    }
+}
+
 /// Whose records these are, and where they come from.
 #[derive(Debug, Clone)]
 pub struct LogSource {

@@ -46,7 +46,20 @@ impl Category {
         }
     }
 
-    fn of(level: Level, target: &str) -> Self {
+    /// As the log service writes it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Verb2 => "VERB2",
+            Self::Verb1 => "VERB1",
+            Self::Info => "INFO",
+            Self::Warn => "WARNING",
+            Self::Error => "-- ERROR --",
+            Self::Critical => "!! CRITICAL !!",
+        }
+    }
+
+    pub(super) fn of(level: Level, target: &str) -> Self {
         if level == Level::ERROR {
             Self::Error
         } else if level == Level::WARN {

@@ -4,15 +4,38 @@ use std::fmt::{self, Write as _};
 
 use libsystemd::logging::{Priority, journal_send};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::message_id;
+use super::bus_layer::Category;
+use super::{Identity, message_id};
 
 /// Sends what is logged to the journal.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Journal;
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    identity: Identity,
+}
+
+impl Journal {
+    /// With the fields of `identity` beside every record, once there are any.
+    pub(super) const fn new(identity: Identity) -> Self {
+        Self { identity }
+    }
+
+    /// Whose record this is, in the words of the stock log service.
+    fn identified(&self, metadata: &Metadata<'_>) -> Vec<(String, String)> {
+        let Some(identity) = self.identity.get() else {
+            return Vec::new();
+        };
+        let category = Category::of(*metadata.level(), metadata.target());
+        let category = std::iter::once(("O3_LOG_CATEGORY", category.name().to_owned()));
+        let fields = identity.iter().cloned().chain(category);
+        fields
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
@@ -28,6 +51,7 @@ impl<S: Subscriber> Layer<S> for Journal {
         ];
         fields
             .extend(message_id::of(&entry.message).map(|id| ("MESSAGE_ID".to_owned(), id.into())));
+        fields.extend(self.identified(metadata));
         let sentence = entry.sentence();
         fields.extend(
             entry

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod message_id;
 
 use std::io::IsTerminal;
+use std::sync::{Arc, OnceLock};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{Targets, filter_fn};
@@ -22,6 +23,7 @@ pub type ExtraLayer = Box<dyn Layer<Registry> + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct LogControl {
     filter: reload::Handle<Targets, Registry>,
+    identity: Identity,
 }
 
 impl LogControl {
@@ -30,13 +32,23 @@ impl LogControl {
         // It fails only when the subscriber is gone, and then nobody listens.
         drop(self.filter.reload(targets(level)));
     }
+
+    /// From here on every record of the journal has these fields beside its own. To be called once.
+    pub fn identify(&self, fields: Vec<(&'static str, String)>) {
+        // A second call changes nothing: a process has one session.
+        drop(self.identity.set(fields));
+    }
 }
+
+/// Fields that every record has, once they are known.
+type Identity = Arc<OnceLock<Vec<(&'static str, String)>>>;
 
 /// Makes the subscriber. To be called once, before anything is logged; a second call changes nothing.
 #[must_use]
 pub fn init(level: u32, extra: Option<ExtraLayer>) -> LogControl {
     let (filter, handle) = reload::Layer::new(targets(level));
-    let output = match journal() {
+    let identity = Identity::default();
+    let output = match journal(&identity) {
         Some(journal) => journal,
         None => standard_error(),
     };
@@ -44,7 +56,10 @@ pub fn init(level: u32, extra: Option<ExtraLayer>) -> LogControl {
         .chain(extra)
         .collect();
     drop(tracing_subscriber::registry().with(layers).try_init());
-    LogControl { filter: handle }
+    LogControl {
+        filter: handle,
+        identity,
+    }
 }
 
 /// What each level of 0 to 6 lets through: fatal errors only, errors, warnings, what a user would tell a friend, what
@@ -68,13 +83,14 @@ fn targets(level: u32) -> Targets {
 }
 
 /// The journal, if standard error is connected to it.
-fn journal() -> Option<ExtraLayer> {
+fn journal(identity: &Identity) -> Option<ExtraLayer> {
     let stream = std::env::var("JOURNAL_STREAM").ok()?;
     let stat = rustix::fs::fstat(std::io::stderr()).ok()?;
     if stream != format!("{}:{}", stat.st_dev, stat.st_ino) {
         return None;
     }
-    let ours = journal::Journal.with_filter(filter_fn(|about| is_ours(about.target())));
+    let ours = journal::Journal::new(Arc::clone(identity));
+    let ours = ours.with_filter(filter_fn(|about| is_ours(about.target())));
     let others = tracing_journald::layer()
         .ok()
         .map(|layer| layer.with_filter(filter_fn(|about| !is_ours(about.target()))));

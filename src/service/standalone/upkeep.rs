@@ -14,6 +14,7 @@ use super::find;
 use crate::service::cli::system_bus;
 use crate::service::dbus::proxy::unit_job::has_job;
 use crate::service::log;
+use crate::service::managed_unit::forget_description;
 use crate::service::netcfg;
 use crate::service::profile_copy::{self, Gathered};
 use crate::service::systemd::exit;
@@ -114,6 +115,7 @@ pub fn cleanup(args: &UpkeepArgs) -> ExitCode {
         .enable_all()
         .build();
     let outcome = profile_copy::erase(&copy_folder(&instance))
+        .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use zbus::message::Type;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::{CallError, Target, call, property, result};
@@ -140,6 +140,39 @@ impl Seen {
     }
 }
 
+/// Has a unit described by this line while it runs. Systemd keeps it beyond that as a file.
+///
+/// # Errors
+///
+/// If systemd cannot be asked or refuses.
+pub async fn describe_unit(
+    connection: &Connection,
+    unit: &str,
+    description: &str,
+) -> Result<(), CallError> {
+    let properties = vec![("Description", Value::from(description))];
+    let arguments = (unit, UNTIL_REBOOT, properties);
+    call(
+        connection,
+        MANAGER,
+        "SetUnitProperties",
+        &arguments,
+        PATIENCE,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Has a unit's failure forgotten, and with it the unit.
+///
+/// # Errors
+///
+/// If systemd cannot be asked or refuses.
+pub async fn forget_failure(connection: &Connection, unit: &str) -> Result<(), CallError> {
+    call(connection, MANAGER, "ResetFailedUnit", &unit, PATIENCE).await?;
+    Ok(())
+}
+
 async fn watch(
     connection: &Connection,
     unit_path: &str,
@@ -184,6 +217,7 @@ const MANAGER: Target<'static> = Target {
     path: names::SYSTEMD_PATH,
     interface: names::SYSTEMD_MANAGER,
 };
+const UNTIL_REBOOT: bool = true;
 const PATIENCE: Duration = Duration::from_secs(3);
 const QUEUE: usize = 256;
 
