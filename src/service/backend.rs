@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use zbus::Connection;
 
 use super::about;
@@ -50,7 +50,8 @@ pub struct SessionArgs {
     /// 0 says least, 6 all; otherwise what the starter or the profile says, or 3.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=6))]
     pub log_level: Option<u32>,
-    /// Who sets up addresses, routes and DNS, for sessions of a session manager whose starter does not say it.
+    /// Who sets up addresses, routes and DNS, for sessions of a session manager whose starter does not say it; others do
+    /// it by themselves.
     #[arg(long, value_enum, default_value_t)]
     pub network: NetworkBy,
 }
@@ -90,6 +91,11 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Ok((instance, None)) => {
             let journal = log::init(level, None);
             let journal = wish.is_none().then_some(journal);
+            if args.network != NetworkBy::Local {
+                warn!(
+                    "--network is for sessions of a session manager: this one sets up its network by itself"
+                );
+            }
             runtime.and_then(|runtime| runtime.block_on(standalone::run(&instance, journal)))
         }
         Err(error) => {
@@ -186,8 +192,6 @@ async fn managed(
         () = watched(connection, callers) => EndClass::Internal,
     };
     info!(?class, "the session is over");
-    // Before READY this would be a failure, and one that nobody was told of.
-    Notifier::default().ready();
     // The session manager knows the reason; nobody else looks after this unit, so that none is to stay as failed.
     Ok(EndClass::AsAsked)
 }
@@ -209,12 +213,9 @@ async fn register(
     let process_id = std::process::id();
     let name = names::backend_name(process_id);
     claim_name(connection, &name).await?;
-    object.attach_log().await;
     let process_id = i32::try_from(process_id)
         .map_err(|_| zbus::Error::Failure("a process id beyond all bounds".to_owned()))?;
-    object
-        .request_registration(&name, session_token, process_id)
-        .await?;
+    object.register(&name, session_token, process_id).await?;
     Ok((object, announcer))
 }
 

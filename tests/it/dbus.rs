@@ -27,6 +27,8 @@ struct Scene {
     calls: mpsc::Receiver<Call>,
     announcer: Announcer,
     serving: JoinHandle<ServedUntil>,
+    /// The session asks to be taken on.
+    request: Message,
 }
 
 impl Scene {
@@ -44,27 +46,30 @@ impl Scene {
         let (mut object, announcer) = SessionObject::export(&connection, calls_in, records, source)
             .await
             .expect("exported");
-        let attaching = async {
-            object.attach_log().await;
+        let registering = async {
+            object
+                .register("net.openvpn.v3.backends.be7", TOKEN, 7)
+                .await
+                .expect("asked for");
             object
         };
         let answering = async {
+            // It is not kept waiting by a slow log service.
+            let request = bus.expect("RegistrationRequest").await;
             for _ in 0..2 {
                 let attach = bus.expect("Attach").await;
                 bus.answer(&attach, &()).await;
             }
+            request
         };
-        let (object, ()) = tokio::join!(attaching, answering);
-        object
-            .request_registration("net.openvpn.v3.backends.be7", TOKEN, 7)
-            .await
-            .expect("asked for");
+        let (object, request) = tokio::join!(registering, answering);
         let serving = tokio::task::spawn_local(object.serve());
         Self {
             bus,
             calls,
             announcer,
             serving,
+            request,
         }
     }
 
@@ -142,7 +147,7 @@ fn a_session_is_registered_as_running_managers_do_it() {
         let mut scene = Scene::begin().await;
 
         // T5: exactly (ssi), to the session manager alone.
-        let request = scene.bus.expect("RegistrationRequest").await;
+        let request = &scene.request;
         assert_eq!(request.header().destination().expect("to one"), MANAGER);
         let asked: (String, String, i32) = request.body().deserialize().expect("(ssi)");
         assert_eq!(

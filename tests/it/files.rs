@@ -111,6 +111,7 @@ fn every_file_is_put_in_its_place_and_filled_in() {
         "usr/lib/systemd/networkd.conf.d/10-openvpn3-backend.conf",
         "usr/lib/NetworkManager/conf.d/90-openvpn3-backend.conf",
         "usr/share/doc/openvpn3-backend/examples/openvpn3-backend-users.rules",
+        "usr/share/doc/openvpn3-backend/examples/openvpn3-backend-starter-netcfg.conf",
     ];
     assert_eq!(installed.files(), expected.map(str::to_owned).into());
     for file in &expected[1..] {

@@ -400,6 +400,8 @@ impl Session {
     fn exit(&mut self, class: EndClass) {
         self.state = State::Done;
         let context = &mut self.context;
+        // Who was never taken on has nothing to wait for, and an end before READY is a failure to the service manager.
+        context.reached(ReadyWhen::TakenOn);
         context.announce_connection(StatusMinor::ConnDone);
         context.push(Effect::Exit(class));
     }

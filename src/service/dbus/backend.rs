@@ -123,20 +123,30 @@ impl SessionObject {
         Ok((object, announcer))
     }
 
-    /// Has the log service listen to us. Without one the journal is all there is.
-    pub async fn attach_log(&mut self) {
-        match Attached::attach(&self.connection, BACKEND_INTERFACES).await {
-            Ok(attached) => self.attached = Some(attached),
-            Err(error) => warn!(%error, "the log service does not listen"),
-        }
-    }
-
-    /// Tells the session manager that we are there. How long it may take to take us on is the session loop's business.
+    /// Tells the session manager that we are there, and has the log service listen to us meanwhile: without one the
+    /// journal is all there is. How long it may take to take us on is the session loop's business.
     ///
     /// # Errors
     ///
     /// If there is no session manager, or the signal cannot be sent.
-    pub async fn request_registration(
+    pub async fn register(&mut self, name: &str, token: &str, process_id: i32) -> zbus::Result<()> {
+        // The session manager's confirmation waits for us from here on, and the session manager for that.
+        let attaching = Attached::attach(&self.connection, BACKEND_INTERFACES);
+        let (requested, attached) = tokio::join!(
+            biased;
+            self.request_registration(name, token, process_id),
+            tokio::time::timeout(ATTACHING, attaching),
+        );
+        requested?;
+        match attached {
+            Ok(Ok(attached)) => self.attached = Some(attached),
+            Ok(Err(error)) => warn!(%error, "the log service does not listen"),
+            Err(_elapsed) => warn!("the log service does not answer"),
+        }
+        Ok(())
+    }
+
+    async fn request_registration(
         &self,
         name: &str,
         token: &str,
@@ -433,4 +443,6 @@ const HIGHEST_LOG_LEVEL: u32 = 6;
 const WAITING_CALLS: usize = 256;
 const PENDING_CALLS: usize = 128;
 const OUTBOX: usize = 256;
+/// How long the log service may take; the session manager waits for 5 s in all.
+const ATTACHING: Duration = Duration::from_millis(2500);
 const LINGER: Duration = Duration::from_millis(400);
