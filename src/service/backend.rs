@@ -140,7 +140,10 @@ impl Start {
                 record: Some(network_record(&self.instance)?),
                 ..LocalOptions::default()
             }),
-            NetworkBy::Netcfg => Network::remote(connection.clone(), &self.session_token),
+            NetworkBy::Netcfg => {
+                let record = network_record(&self.instance)?;
+                Network::remote(connection.clone(), &self.session_token, Some(record))
+            }
             NetworkBy::None => Network::Nobody,
         })
     }

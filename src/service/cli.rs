@@ -154,8 +154,8 @@ pub fn check(args: CheckArgs) -> ExitCode {
 pub fn connect(args: ConnectArgs) -> ExitCode {
     let log = log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
     let record = match args.network {
-        NetworkBy::Local => ForegroundRecord::hold(&args.profile),
-        NetworkBy::Netcfg | NetworkBy::None => None,
+        NetworkBy::Local | NetworkBy::Netcfg => ForegroundRecord::hold(&args.profile),
+        NetworkBy::None => None,
     };
     let file = ProfileFile::new(args.profile, args.overrides)
         .with_auth_file(args.auth_file)
@@ -190,7 +190,8 @@ async fn session(
         }),
         NetworkBy::Netcfg => {
             let bus = zbus::Connection::system().await.map_err(io::Error::other)?;
-            Network::remote(bus, DEVICE_OBJECT)
+            let record = record.map(|record| record.path().to_owned());
+            Network::remote(bus, DEVICE_OBJECT, record)
         }
         NetworkBy::None => Network::Nobody,
     };

@@ -465,6 +465,7 @@ fn t8_a_second_disconnect_is_granted_after_the_loop_has_ended() {
             mut calls,
             announcer,
             serving,
+            request: _,
         } = scene;
         let call = |member: &'static str| {
             bus.begin_call(

@@ -171,7 +171,7 @@ impl Scene {
         let story = Arc::default();
         tokio::task::spawn_local(play(bus, manners, Arc::clone(&story)));
         Self {
-            remote: Remote::new(connection, TOKEN),
+            remote: Remote::new(connection, TOKEN, None),
             story,
         }
     }

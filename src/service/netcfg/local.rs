@@ -11,6 +11,7 @@ use super::dns::{Dns, DnsInForce};
 use super::finder::{Find, Finder};
 use super::kernel::Kernel;
 use super::record::Record;
+use super::remote_record::RemoteRecord;
 use super::{NetError, TunDevice, link, route, wishes};
 use crate::engine::netplan::NetPlan;
 use crate::engine::netplan::diff::Difference;
@@ -340,6 +341,15 @@ struct Wanted {
 ///
 /// The first step that failed; the record stays then.
 pub async fn cleanup(record: &Path, bus: Option<zbus::Connection>) -> Result<bool, NetError> {
+    let remote = RemoteRecord::load(record);
+    let remote =
+        remote.map_err(|error| NetError::new("read the record", record.display(), error))?;
+    if let Some(remote) = remote {
+        let taken_back = remote.take_back(bus).await;
+        taken_back.map_err(|error| NetError::new("take back", "what netcfg did", error))?;
+        forget(record)?;
+        return Ok(true);
+    }
     let Some(left) = load(record)? else {
         return Ok(false);
     };

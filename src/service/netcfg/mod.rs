@@ -11,12 +11,14 @@ mod outside;
 mod record;
 pub mod remote;
 mod remote_plan;
+mod remote_record;
 pub mod resolv_conf;
 mod route;
 mod ways;
 mod wishes;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 pub use error::NetError;
 pub(in crate::service) use kernel::{Kernel, Listener};
@@ -67,10 +69,10 @@ impl Network {
     }
 
     /// The stock netcfg service sets up the network, called over `bus`, the process's one connection to the system bus.
-    /// `name` is what it calls our device.
+    /// `name` is what it calls our device, `record` the file that says what to undo if this process dies.
     #[must_use]
-    pub fn remote(bus: zbus::Connection, name: &str) -> Self {
-        Self::Remote(Box::new(Remote::new(bus, name)))
+    pub fn remote(bus: zbus::Connection, name: &str, record: Option<PathBuf>) -> Self {
+        Self::Remote(Box::new(Remote::new(bus, name, record)))
     }
 
     /// Takes over what an earlier process with the same record left in force on this device, as it is: the way to a

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use socket2::{Domain, Socket, Type};
 use tracing::{debug, info, warn};
@@ -10,7 +11,10 @@ use zbus::Connection;
 use zbus::zvariant::{OwnedObjectPath, Value};
 
 use super::NetError;
+use super::record::Record;
 use super::remote_plan::{Address, Dns, RemotePlan};
+use super::remote_record::{RemoteRecord, host_routes};
+use super::route::KernelRoute;
 use crate::engine::netplan::NetPlan;
 use crate::service::dbus::names;
 use crate::service::dbus::proxy::netcfg::{Device, Manager, Network};
@@ -25,6 +29,9 @@ pub struct Remote {
     /// The address that packets stay out of the tunnel to.
     server: Option<IpAddr>,
     used: bool,
+    record: Option<PathBuf>,
+    /// What the record says.
+    in_force: RemoteRecord,
 }
 
 /// A device that the service has made, with its plan in force.
@@ -47,8 +54,9 @@ pub struct SocketNeeds {
 
 impl Remote {
     /// Nothing is in force yet. `name` is what the service calls our device: the session's token, if there is one.
+    /// `record` is the file that says what to undo if this process dies; none: nothing is kept. Its folder must exist.
     #[must_use]
-    pub fn new(connection: Connection, name: &str) -> Self {
+    pub fn new(connection: Connection, name: &str, record: Option<PathBuf>) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         Self {
             manager: Manager::new(connection),
@@ -57,6 +65,8 @@ impl Remote {
             plan: NetPlan::default(),
             server: None,
             used: false,
+            record,
+            in_force: RemoteRecord::default(),
         }
     }
 
@@ -69,10 +79,34 @@ impl Remote {
     pub async fn protect(&mut self, address: IpAddr) -> Result<SocketNeeds, NetError> {
         let address = address.to_canonical();
         self.used = true;
+        let before = self.host_routes(address).await;
         let needs = self.protect_socket(address).await;
         let needs = needs.map_err(|error| NetError::new("protect the way to", address, error))?;
         self.server = Some(address);
+        let mut after = self.host_routes(address).await;
+        // The service replaces the route that it made before.
+        let made_before = &self.in_force.bypasses;
+        after.retain(|route| !before.contains(route) || made_before.contains(route));
+        self.in_force.bypasses = after;
+        self.save();
         Ok(needs)
+    }
+
+    async fn host_routes(&self, address: IpAddr) -> Vec<KernelRoute> {
+        if self.record.is_none() {
+            return Vec::new();
+        }
+        host_routes(address).await.unwrap_or_else(|error| {
+            debug!(%error, "the routes cannot be listed");
+            Vec::new()
+        })
+    }
+
+    fn save(&self) {
+        let Some(path) = &self.record else { return };
+        if let Err(error) = self.in_force.save(path) {
+            warn!(%error, "what is in force cannot be recorded");
+        }
     }
 
     /// Makes a device with the plan in force. One that was there before is destroyed.
@@ -88,6 +122,8 @@ impl Remote {
             .await
             .map_err(|error| NetError::new("create the device", &self.name, error))?;
         self.device = Some(device.clone());
+        self.in_force.device = Some(device.path().to_owned());
+        self.save();
         match self.tell(&device, plan).await {
             Ok(descriptor) => {
                 self.plan = plan.clone();
@@ -175,7 +211,12 @@ impl Remote {
         self.server = None;
         let cleaned = self.manager.cleanup().await;
         reverted?;
-        cleaned.map_err(|error| NetError::new("clean up with", names::NETCFG, error))
+        cleaned.map_err(|error| NetError::new("clean up with", names::NETCFG, error))?;
+        match &self.record {
+            Some(path) => Record::forget(path)
+                .map_err(|error| NetError::new("remove the record", path.display(), error)),
+            None => Ok(()),
+        }
     }
 
     /// The service sets mark and interface on the socket it is given. A socket that is never connected shows which

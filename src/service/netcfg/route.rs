@@ -116,6 +116,17 @@ pub(super) async fn remove(kernel: &Kernel, route: &KernelRoute) -> io::Result<(
     }
 }
 
+/// Removes a route that somebody else made for us, whatever protocol it carries. One that is gone already is as good.
+pub(super) async fn remove_foreign(kernel: &Kernel, route: &KernelRoute) -> io::Result<()> {
+    let mut message = message_of(route);
+    message.header.protocol = RouteProtocol::Unspec;
+    let message = RouteNetlinkMessage::DelRoute(message);
+    match kernel.request(message, Ask::Perform).await {
+        Err(error) if is_gone(&error) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
 /// All unicast and unreachable routes of one address family, in all tables.
 pub(super) async fn list(kernel: &Kernel, v6: bool) -> io::Result<Vec<SeenRoute>> {
     let mut message = RouteMessage::default();

@@ -259,8 +259,8 @@ mod tests {
     fn the_main_process_and_the_last_words_are_noticed() {
         let mut seen = Seen::default();
         let changed = std::collections::HashMap::from([
-            ("MainPID", zbus::zvariant::Value::from(17_u32)),
-            ("StatusText", zbus::zvariant::Value::from("no bus")),
+            ("MainPID", Value::from(17_u32)),
+            ("StatusText", Value::from("no bus")),
         ]);
         let none: Vec<String> = Vec::new();
         let ours = OwnedObjectPath::try_from("/job/1").unwrap();
