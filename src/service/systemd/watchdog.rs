@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    fn fed_within(limit: Duration, probe: impl AsyncFn() -> bool) -> u32 {
+    fn fed_within<P: Future<Output = bool>>(limit: Duration, probe: impl Fn() -> P) -> u32 {
         let fed = Cell::new(0);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -66,7 +66,7 @@ mod tests {
             limit: Duration::from_millis(15),
         };
         let ended = runtime.block_on(async {
-            let feeding = watchdog.feed_by(|| probe(), || fed.set(fed.get() + 1));
+            let feeding = watchdog.feed_by(probe, || fed.set(fed.get() + 1));
             timeout(limit, feeding).await
         });
         assert!(ended.is_err(), "it never ends");
