@@ -107,6 +107,7 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Ok(class) => exit::exit_code(class),
         Err(error) => {
             error!(instance = args.instance, %error, "the session cannot begin");
+            Notifier::default().status(&format!("the session cannot begin: {error}"));
             exit::exit_code(EndClass::Internal)
         }
     }
@@ -138,6 +139,7 @@ impl Start {
         Ok(match self.network {
             NetworkBy::Local => Network::local(LocalOptions {
                 record: Some(network_record(&self.instance)?),
+                bus: Some(connection.clone()),
                 ..LocalOptions::default()
             }),
             NetworkBy::Netcfg => {
@@ -189,6 +191,7 @@ async fn managed(
         .await
         .map_err(io::Error::other)?;
     let running = Loop::new(session, effects, OnTheBus { announcer }, calls, clock).run(signals);
+    let object = object.of_instance(start.instance.name());
     let together = side_by_side(running, object.serve(), callers.clone());
     let class = tokio::select! {
         class = together => class,

@@ -24,6 +24,12 @@ pub enum Fact {
 /// written. A fact that there is not is left out.
 pub const TABLE: &[(&str, &str, &str)] = &[
     ("instance", "string", "The instance of the unit."),
+    ("profile", "string", "The profile's name."),
+    (
+        "session_path",
+        "string",
+        "The session manager's object of the session.",
+    ),
     ("state", "string", "What the session is at, in words."),
     (
         "since",
@@ -135,6 +141,7 @@ pub fn gather(
             facts.insert(name, Fact::Text(value.to_owned()));
         }
     };
+    text("profile", session.profile_name());
     text("state", narration.what());
     text("status", &session.status().to_string());
     text(

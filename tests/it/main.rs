@@ -1,5 +1,6 @@
 //! Everything that is tested from outside of the library, in one program.
 
+mod administrator;
 mod bus;
 mod corpus;
 mod dbus;

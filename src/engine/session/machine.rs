@@ -260,6 +260,15 @@ impl Session {
         }
     }
 
+    /// The profile's name; empty before there is one.
+    #[must_use]
+    pub fn profile_name(&self) -> &str {
+        match &self.state {
+            State::Live(live) => &live.loaded.name,
+            State::Done | State::Loading { .. } | State::Unregistered { .. } => "",
+        }
+    }
+
     /// The host of the remote in use; empty before the first attempt.
     #[must_use]
     pub fn host(&self) -> &str {

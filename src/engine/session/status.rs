@@ -122,9 +122,6 @@ impl Status {
     #[must_use]
     pub fn config_error(config_path: &str, reason: &str) -> Self {
         if config_path.is_empty() {
-            return Self::connection(StatusMinor::CfgError, reason);
-        }
-        if config_path.is_empty() {
             // No manager reads it, but people do.
             let words = format!("{}: ", StatusMinor::CfgError.words());
             let reason = reason.strip_prefix(&words).unwrap_or(reason);

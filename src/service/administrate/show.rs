@@ -84,6 +84,7 @@ impl Facts {
     pub(super) fn status(&self, now: Option<u64>) -> String {
         let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
         let rows = [
+            ("Profile", self.profile()),
             ("Waiting for", self.text("detail").to_owned()),
             ("Question", self.question()),
             ("Server", self.server()),
@@ -110,6 +111,14 @@ impl Facts {
                 format!("{state} since {} ({ago})", wall_time::readable(since))
             }
             _ => state.to_owned(),
+        }
+    }
+
+    /// Of a session that the session manager drives: the instance names the others.
+    fn profile(&self) -> String {
+        match self.text("session_path") {
+            "" => String::new(),
+            path => format!("{} ({path})", self.text("profile")),
         }
     }
 

@@ -40,23 +40,40 @@ pub async fn serve(
     let mut incoming = MessageStream::for_match_rule(rule, connection, None).await?;
     claim_name(connection, &names::backend_name(std::process::id())).await?;
     while let Some(call) = incoming.next().await {
-        let call = call?;
-        let answer = match OBJECT.sort(&call)? {
-            Sorted::Answered(answer) => Ok(answer),
-            Sorted::Method(member) => {
-                match answer(connection, instance, &calls, &call, &member).await {
-                    Ok(answer) => Ok(answer),
-                    Err(error) => refuse(&call, &error),
-                }
-            }
-            Sorted::Get(property) | Sorted::Set(property, _) => {
-                refuse(&call, &BusError::unknown_property(&property))
-            }
-            Sorted::GetAll => reply(&call, &HashMap::<&str, Value<'_>>::new()),
-        };
-        connection.send(&answer?).await?;
+        let answer = answer_to(connection, instance, &calls, &call?).await?;
+        connection.send(&answer).await?;
     }
     Ok(())
+}
+
+/// Whether a call is for this interface, where another is served at the same object.
+#[must_use]
+pub fn is_asked(call: &Message) -> bool {
+    call.header().interface().is_some_and(|it| it == INTERFACE)
+}
+
+/// The answer to a call.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub async fn answer_to(
+    connection: &Connection,
+    instance: &str,
+    calls: &mpsc::Sender<Call>,
+    call: &Message,
+) -> zbus::Result<Message> {
+    match OBJECT.sort(call)? {
+        Sorted::Answered(answer) => Ok(answer),
+        Sorted::Method(member) => match answer(connection, instance, calls, call, &member).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => refuse(call, &error),
+        },
+        Sorted::Get(property) | Sorted::Set(property, _) => {
+            refuse(call, &BusError::unknown_property(&property))
+        }
+        Sorted::GetAll => reply(call, &HashMap::<&str, Value<'_>>::new()),
+    }
 }
 
 async fn answer(
@@ -108,6 +125,9 @@ fn statistics(view: &View) -> HashMap<String, i64> {
 
 fn describe(instance: &str, view: &View) -> HashMap<&'static str, Value<'static>> {
     let mut facts = view.facts.clone();
+    if let Some(path) = &view.session_path {
+        facts.insert("session_path", Fact::Text(path.clone()));
+    }
     facts.insert("instance", Fact::Text(instance.to_owned()));
     if let Some(connection) = &view.connection {
         facts::of_connection(&mut facts, connection);

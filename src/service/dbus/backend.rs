@@ -23,7 +23,7 @@ use super::log_signal::LogSource;
 use super::object::{Object, Sorted, caller, refuse, reply, reply_properties, wants_answer};
 use super::peers::{OwnerChange, PeerWatch, Peers};
 use super::proxy::logger::{Attached, BACKEND_INTERFACES};
-use super::{authz, members, names, properties};
+use super::{administration, authz, members, names, properties};
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::Attention;
 use crate::service::log::bus_layer::{BusLog, BusLogControl};
@@ -75,6 +75,8 @@ pub struct SessionObject {
     attached: Option<Attached>,
     attaching: bool,
     session_path: Option<String>,
+    /// The unit's instance, for administrators.
+    instance: String,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Finished>>>>,
 }
 
@@ -115,12 +117,20 @@ impl SessionObject {
             attached: None,
             attaching: false,
             session_path: None,
+            instance: String::new(),
             pending: FuturesUnordered::new(),
         };
         let announcer = Announcer {
             outbox: announcements,
         };
         Ok((object, announcer))
+    }
+
+    /// The same object, which tells administrators that it belongs to the unit of this instance.
+    #[must_use]
+    pub fn of_instance(mut self, instance: &str) -> Self {
+        instance.clone_into(&mut self.instance);
+        self
     }
 
     /// Tells the session manager that we are there, and has the log service listen to us meanwhile: without one the
@@ -248,7 +258,18 @@ impl SessionObject {
         }));
     }
 
-    async fn emit(&self, outgoing: &Outgoing) {
+    async fn emit(&mut self, outgoing: &Outgoing) {
+        // What was logged before is heard before.
+        for _ in 0..RECORDS_AHEAD {
+            match self.records.try_next() {
+                Some(record) => {
+                    self.source
+                        .send(&self.connection, &self.peers, &record)
+                        .await;
+                }
+                None => break,
+            }
+        }
         let (member, body) = match outgoing {
             Outgoing::Attention(attention) => ("AttentionRequired", attention.to_tuple()),
             Outgoing::Status(status) => ("StatusChange", status.to_tuple()),
@@ -284,6 +305,9 @@ impl SessionObject {
     }
 
     async fn take(&mut self, call: Message) {
+        if administration::is_asked(&call) {
+            return self.administer(call);
+        }
         let answer = match OBJECT.sort(&call) {
             Ok(Sorted::Answered(answer)) => Ok(answer),
             Ok(Sorted::Get(property)) => match self.get(&call, property) {
@@ -309,6 +333,15 @@ impl SessionObject {
             Ok(_) => {}
             Err(error) => debug!(%error, "a call could not be answered"),
         }
+    }
+
+    /// Answers the administrator.
+    fn administer(&self, call: Message) {
+        let (connection, calls) = (self.connection.clone(), self.calls.clone());
+        let instance = self.instance.clone();
+        self.pending.push(Box::pin(async move {
+            finished(administration::answer_to(&connection, &instance, &calls, &call).await)
+        }));
     }
 
     fn method(&self, call: &Message, member: String) -> Result<(), BusError> {
@@ -443,6 +476,7 @@ const HIGHEST_LOG_LEVEL: u32 = 6;
 const WAITING_CALLS: usize = 256;
 const PENDING_CALLS: usize = 128;
 const OUTBOX: usize = 256;
+const RECORDS_AHEAD: usize = 64;
 /// How long the log service may take; the session manager waits for 5 s in all.
 const ATTACHING: Duration = Duration::from_millis(2500);
 const LINGER: Duration = Duration::from_millis(400);
