@@ -138,4 +138,4 @@ fn as_text(line: &[u8]) -> String {
 }
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);

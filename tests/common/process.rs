@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
-use super::lines::Lines;
+use super::lines::{Lines, PATIENCE};
 
 /// A running program; killed when dropped.
 #[derive(Debug)]
@@ -81,6 +83,26 @@ impl Process {
         terminal
             .write_all(format!("{line}\n").as_bytes())
             .expect("its terminal is open");
+    }
+
+    /// Waits until the program reads its terminal key by key, as those do that ask for passwords.
+    pub(crate) fn wait_for_keys(&self) {
+        let terminal = self.terminal.as_ref().expect("it was given a terminal");
+        let by_line = || {
+            tcgetattr(terminal).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
+        };
+        let pause = Duration::from_millis(10);
+        let looks = PATIENCE.as_millis() / pause.as_millis();
+        let reads = (0..looks).any(|_| {
+            std::thread::sleep(pause);
+            !by_line()
+        });
+        assert!(
+            reads,
+            "{} reads no keys; it said:\n{}",
+            self.what,
+            self.text()
+        );
     }
 
     /// Waits for a line that `fits`, from the beginning of the output; gives the line.

@@ -1,94 +1,113 @@
-//! Logins without a terminal: password agents and encrypted credentials.
+//! Logins that somebody answers: systemd's own password agent on a terminal.
 
 use std::fs;
 
 use crate::common::pki;
 use crate::common::process::Process;
 use crate::machine::{Machine, SERVER};
+use crate::traces::Traces;
 
 const UNIT: &str = "openvpn3-backend@login";
-/// Answers the question that is asked, as an agent does.
-const REPLY: &str = "reply() {
-    for _ in $(seq 100); do
-        socket=$(sed -n 's/^Socket=//p' /run/systemd/ask-password/ask.* 2>/dev/null || true)
-        [ \"$socket\" = \"${last-}\" ] || [ -z \"$socket\" ] || break
-        sleep 0.1
-    done
-    last=$socket
-    agent=/usr/lib/systemd/systemd-reply-password
-    [ -x $agent ] || agent=/lib/systemd/systemd-reply-password
-    printf %s \"$1\" | $agent 1 \"$socket\"
-}
-";
+/// Where the server listens that wants a password.
+pub(crate) const PORT: u16 = 1195;
+/// What it lets in.
+pub(crate) const USER: &str = "alice";
+/// Her password.
+pub(crate) const PASSWORD: &str = "open sesame";
+/// Not her password.
+pub(crate) const WRONG: &str = "open barley";
 
-fn serve(machine: &Machine) -> Process {
+/// Starts a server that wants a password, and writes the profile for it.
+pub(crate) fn serve(machine: &Machine) -> Process {
+    write_profile(machine, "login", PORT, "auth-user-pass", "client.key");
+    machine.server(&format!(
+        "--port {PORT} --server 10.10.0.0 255.255.255.0 --script-security 2 \
+         --auth-user-pass-verify ./check-password via-file"
+    ))
+}
+
+/// Writes a profile with its keys inside.
+pub(crate) fn write_profile(machine: &Machine, name: &str, port: u16, more: &str, key: &str) {
     let text =
         |name: &str| fs::read_to_string(pki::folder().join(name)).expect("the file is there");
     machine.write(
-        "/etc/openvpn3-backend/login.ovpn",
+        &format!("/etc/openvpn3-backend/{name}.ovpn"),
         &format!(
-            "client\ndev tun\nremote {SERVER} 1195\nremote-cert-tls server\nnobind\nauth-user-pass\n<ca>\n{}</ca>\n\
+            "client\ndev tun\nremote {SERVER} {port}\nremote-cert-tls server\nnobind\n{more}\n<ca>\n{}</ca>\n\
              <cert>\n{}</cert>\n<key>\n{}</key>\n",
             text("ca.crt"),
             text("client.crt"),
-            text("client.key")
+            text(key)
         ),
     );
-    machine.server(
-        "--port 1195 --server 10.10.0.0 255.255.255.0 --script-security 2 \
-         --auth-user-pass-verify ./check-password via-file",
-    )
 }
 
-/// State, restarts and exit status after the unit has settled.
-fn outcome(machine: &Machine) -> String {
-    let facts = machine.sh(&format!(
-        "until case $(systemctl show -P ActiveState {UNIT}) in active | failed | inactive) true ;; *) false ;; esac; \
-         do sleep 0.1; done; for fact in ActiveState NRestarts ExecMainStatus; do systemctl show -P $fact {UNIT}; done"
+/// State, restarts and exit status after a unit has settled.
+pub(crate) fn outcome(machine: &Machine, unit: &str) -> String {
+    machine.until(&format!(
+        "case $(systemctl show -P ActiveState {unit}) in active | failed | inactive) true ;; *) false ;; esac"
     ));
-    facts.split_whitespace().collect::<Vec<_>>().join(" ")
+    ["ActiveState", "NRestarts", "ExecMainStatus"]
+        .map(|fact| machine.fact(unit, fact))
+        .join(" ")
 }
 
 pub(crate) fn an_agent_answers_and_a_wrong_password_fails_once(machine: &Machine) {
-    let _server = serve(machine);
-    let begin = format!("{REPLY}systemctl start --no-block {UNIT}; reply alice;");
-    machine.sh(&format!("{begin} reply 'open sesame'"));
-    assert_eq!(outcome(machine), "active 0 0");
+    let before = Traces::of(machine);
+    machine.sh(&format!("systemctl start --no-block {UNIT}"));
+    let shown = answer(machine, PASSWORD);
+    assert_eq!(outcome(machine, UNIT), "active 0 0");
+    assert!(shown.contains(USER), "names are shown: {shown}");
+    assert!(!shown.contains(PASSWORD), "passwords are not: {shown}");
     machine.sh(&format!("systemctl stop {UNIT}"));
-    machine.sh(&format!("{begin} reply 'open barley'"));
+    before.assert_those_of(machine);
+    machine.sh(&format!("systemctl start --no-block {UNIT}"));
+    answer(machine, WRONG);
     assert_eq!(
-        outcome(machine),
+        outcome(machine, UNIT),
         "failed 0 11",
         "it fails once and stays down"
     );
     let status = machine.try_sh(&format!("systemctl status --no-pager {UNIT}"));
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("authentication failed"), "{status}");
-    let journal = machine.journal();
-    assert!(
-        !journal.contains("sesame") && !journal.contains("barley"),
-        "{journal}"
-    );
+    machine.sh(&format!("systemctl reset-failed {UNIT}"));
+    before.assert_those_of(machine);
 }
 
-pub(crate) fn encrypted_credentials_answer(machine: &Machine) {
-    let _server = serve(machine);
-    let store = |password: &str| {
-        machine.sh(&format!(
-            "mkdir -p /etc/credstore.encrypted /etc/systemd/system/{UNIT}.service.d; cd /etc/credstore.encrypted; \
-             systemd-creds setup; \
-             printf alice | systemd-creds encrypt --with-key=host --name=openvpn3.username - username; \
-             printf '{password}' | systemd-creds encrypt --with-key=host --name=openvpn3.password - password; \
-             {{ echo '[Service]'; for name in username password; do \
-             echo LoadCredentialEncrypted=openvpn3.$name:$PWD/$name; done; }} \
-             >/etc/systemd/system/{UNIT}.service.d/login.conf; systemctl daemon-reload"
-        ));
-    };
-    store("open sesame");
-    machine.sh(&format!("systemctl start {UNIT}"));
-    assert_eq!(outcome(machine), "active 0 0");
+pub(crate) fn a_question_is_taken_back_when_nobody_needs_the_answer(machine: &Machine) {
+    let before = Traces::of(machine);
+    machine.sh(&format!("systemctl start --no-block {UNIT}"));
+    machine.until("systemd-tty-ask-password-agent --list | grep 'Auth User name for the OpenVPN session login'");
+    let status = machine.fact(UNIT, "StatusText");
+    assert!(
+        status.starts_with("waiting for an answer since ") && status.ends_with(": Auth User name"),
+        "{status}"
+    );
     machine.sh(&format!("systemctl stop {UNIT}"));
-    store("open barley");
-    machine.fails(&format!("systemctl start {UNIT}"));
-    assert_eq!(outcome(machine), "failed 0 11");
+    assert_eq!(machine.fact(UNIT, "Result"), "success");
+    before.assert_those_of(machine);
+}
+
+/// Answers both questions at a terminal; gives what it has shown.
+fn answer(machine: &Machine, password: &str) -> String {
+    let agent = Process::start_on_terminal(
+        "the agent",
+        machine
+            .entering()
+            .args(["systemd-tty-ask-password-agent", "--watch"]),
+    );
+    agent.wait_for("the first question", |line| {
+        line.contains("Auth User name for the OpenVPN session login:")
+    });
+    agent.wait_for_keys();
+    agent.enter(USER);
+    agent.wait_for("the second question", |line| {
+        line.contains("Auth Password for the OpenVPN session login:")
+    });
+    agent.wait_for_keys();
+    agent.enter(password);
+    machine.until("[ -z \"$(systemd-tty-ask-password-agent --list)\" ]");
+    machine.sh("pkill -f ask-password-agent.[-]-watch");
+    agent.text()
 }

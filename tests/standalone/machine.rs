@@ -125,6 +125,16 @@ impl Machine {
         self.sh(&format!("until {condition}; do sleep 0.05; done"));
     }
 
+    /// The version of systemd.
+    pub(crate) fn systemd(&self) -> u32 {
+        let said = self.sh("systemctl --version");
+        let version = said.split_whitespace().nth(1).and_then(|word| {
+            let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().ok()
+        });
+        version.expect("a number")
+    }
+
     /// What systemd knows of a unit under this name.
     pub(crate) fn fact(&self, unit: &str, name: &str) -> String {
         self.sh(&format!("systemctl show -P {name} {unit}"))
@@ -134,8 +144,15 @@ impl Machine {
 
     /// A command that runs the script given as its next argument inside.
     pub(crate) fn inside(&self) -> Command {
+        let mut command = self.entering();
+        command.args(["timeout", "60", "sh", "-ec"]);
+        command
+    }
+
+    /// A command that runs the program and arguments that follow inside, on the same terminal.
+    pub(crate) fn entering(&self) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["-a", "-t", &self.leader, "timeout", "60", "sh", "-ec"]);
+        command.args(["-a", "-t", &self.leader]);
         command
     }
 

@@ -10,14 +10,18 @@
 mod common;
 
 mod capture;
+mod headless;
 mod login;
 mod machine;
 mod needs;
+mod secrets;
 mod story;
 mod switch;
 mod traces;
 mod trouble;
 mod web;
+
+use std::time::Instant;
 
 use common::obstacle;
 use machine::Machine;
@@ -57,19 +61,56 @@ fn all(root: &str, more: &str, cycles: u32) {
         println!("skipped: {why}");
         return;
     }
+    let step = Steps::of(root);
     let machine = Machine::boot(root, "openvpn", more);
     let _web = web::serve(&machine);
     let office = machine.serve();
+    step.said("booted");
     story::the_units_are_sound(&machine);
     story::it_lives_from_enable_to_disable(&machine, &office);
+    step.said("lived from enable to disable");
     story::cycles_leave_nothing(&machine, cycles);
+    step.said("started and stopped");
     story::what_cannot_start_says_why(&machine);
     trouble::a_killed_session_comes_back_on_its_device(&machine);
     trouble::a_frozen_session_is_started_again(&machine);
     trouble::what_a_killed_session_left_is_taken_back(&machine);
+    step.said("killed and frozen");
     drop(office);
     let _office = needs::what_needs_the_tunnel_starts_once_it_is_there(&machine);
     switch::nothing_passes_but_the_tunnel(&machine);
+    step.said("behind the kill switch");
+    let _server = login::serve(&machine);
     login::an_agent_answers_and_a_wrong_password_fails_once(&machine);
-    login::encrypted_credentials_answer(&machine);
+    login::a_question_is_taken_back_when_nobody_needs_the_answer(&machine);
+    step.said("answered");
+    headless::credentials_answer_for_a_login(&machine);
+    headless::a_seed_answers_a_static_challenge(&machine);
+    headless::a_passphrase_opens_a_locked_key(&machine);
+    headless::key_and_certificate_are_credentials(&machine);
+    step.said("logged in by itself");
+}
+
+/// Says how long each part took.
+struct Steps<'a> {
+    root: &'a str,
+    began: Instant,
+}
+
+impl<'a> Steps<'a> {
+    #[expect(clippy::disallowed_methods, reason = "it says how long tests took")]
+    fn of(root: &'a str) -> Self {
+        Self {
+            root,
+            began: Instant::now(),
+        }
+    }
+
+    fn said(&self, what: &str) {
+        println!(
+            "{}: {what} at {:.1} s",
+            self.root,
+            self.began.elapsed().as_secs_f32()
+        );
+    }
 }

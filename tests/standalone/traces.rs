@@ -55,12 +55,13 @@ const LOOK: &str = "
 ";
 
 /// The journal grows; systemd notes which units run, whoever asked for them, and when timers ran; polkit and
-/// systemd-resolved, once they are asked something, have folders.
-const CHANGES_BY_ITSELF: [&str; 6] = [
+/// systemd-resolved, once they are asked something, have folders, and so have password agents.
+const CHANGES_BY_ITSELF: [&str; 7] = [
     "var/log/journal/",
     "run/systemd/journal/",
     "run/systemd/units/invocation:",
     "var/lib/systemd/timers/",
     "polkit.service",
+    "run/systemd/ask-password-block",
     "run/systemd/resolve/netif ",
 ];

@@ -1,6 +1,6 @@
 //! Answers that need no person: systemd credentials, and one-time passwords from their seed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use rustls::time_provider::TimeProvider;
@@ -10,11 +10,13 @@ use crate::engine::secret::SecretText;
 use crate::engine::session::user_input::{self, InputGroup, Question};
 use crate::service::systemd::credentials::{self, Credentials};
 
-/// Answers from credentials; each is given once, so that a refused one is not given for ever.
+/// Answers from credentials. What is asked for again was refused: until the server lets us in, each is given once, and
+/// one-time passwords a few times.
 #[derive(Debug)]
 pub struct Answers {
     credentials: Credentials,
-    given: BTreeSet<(u32, u32)>,
+    /// How often each was given since the server last let us in.
+    given: BTreeMap<&'static str, u32>,
 }
 
 impl Answers {
@@ -23,8 +25,13 @@ impl Answers {
     pub const fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
-            given: BTreeSet::new(),
+            given: BTreeMap::new(),
         }
+    }
+
+    /// The server has let us in: what was given is right.
+    pub fn accepted(&mut self) {
+        self.given.clear();
     }
 
     /// The answer to a question, if a credential holds it.
@@ -40,9 +47,11 @@ impl Answers {
         let Some(name) = credential_for(question) else {
             return Ok(None);
         };
-        if !self.given.insert((question.group as u32, question.slot_id)) {
+        let given = self.given.entry(name).or_default();
+        if *given == most_times(name) {
             return Ok(None);
         }
+        *given += 1;
         let Some(text) = self.credentials.text(name)? else {
             return Ok(None);
         };
@@ -56,6 +65,11 @@ impl Answers {
             .ok_or_else(|| io::Error::other("the time is not known"))?;
         Ok(Some(SecretText::new(seed.password(now.as_secs()))))
     }
+}
+
+/// How often a credential is given while the server does not let us in.
+fn most_times(name: &str) -> u32 {
+    if name == credentials::OTP_SEED { 3 } else { 1 }
 }
 
 /// Which credential answers a question.
@@ -74,5 +88,56 @@ fn credential_for(question: &Question) -> Option<&'static str> {
         }
         InputGroup::HttpProxy => Some(credentials::PROXY_PASSWORD),
         InputGroup::OpenUrl => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rustls::time_provider::DefaultTimeProvider;
+
+    use super::*;
+    use crate::engine::session::user_input::Visibility;
+
+    fn question(group: InputGroup, name: &'static str, slot_id: u32) -> Question {
+        Question {
+            group,
+            slot_id,
+            name,
+            description: name.to_owned(),
+            visibility: Visibility::Hidden,
+        }
+    }
+
+    /// How often, of five times, an answer is given to this question.
+    fn given(answers: &mut Answers, group: InputGroup, name: &'static str) -> usize {
+        let mut ask = |slot_id| answers.take(&question(group, name, slot_id), &DefaultTimeProvider);
+        (0..5)
+            .filter(|slot_id| ask(*slot_id).unwrap().is_some())
+            .count()
+    }
+
+    #[test]
+    fn what_is_refused_is_not_given_for_ever() {
+        let directory = std::env::temp_dir().join(format!("answers-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        for name in [credentials::PASSPHRASE, credentials::PASSWORD] {
+            fs::write(directory.join(name), "barley").unwrap();
+        }
+        fs::write(directory.join(credentials::OTP_SEED), "JBSWY3DPEHPK3PXP").unwrap();
+        let mut answers = Answers::new(Credentials::in_directory(directory.clone()));
+        for _ in 0..2 {
+            for (group, name, times) in [
+                (InputGroup::Passphrase, user_input::PASSPHRASE, 1),
+                (InputGroup::UserPassword, user_input::PASSWORD, 1),
+                (InputGroup::UserPassword, user_input::USERNAME, 0),
+                (InputGroup::StaticChallenge, user_input::STATIC_CHALLENGE, 3),
+            ] {
+                assert_eq!(given(&mut answers, group, name), times, "{name}");
+            }
+            answers.accepted();
+        }
+        fs::remove_dir_all(directory).unwrap();
     }
 }

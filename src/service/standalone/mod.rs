@@ -171,7 +171,9 @@ impl Front for Agents {
         }
     }
 
-    fn connected(&mut self, _summary: &Summary) {}
+    fn connected(&mut self, _summary: &Summary) {
+        self.answers.accepted();
+    }
 
     fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>> {
         match self.answers.take(question, &*self.wall_clock) {

@@ -65,6 +65,14 @@ impl Credentials {
         }
     }
 
+    /// Those in a directory.
+    #[must_use]
+    pub const fn in_directory(directory: PathBuf) -> Self {
+        Self {
+            directory: Some(directory),
+        }
+    }
+
     /// One credential, as text without the line end that editors leave.
     ///
     /// # Errors
