@@ -1,12 +1,12 @@
 //! A stream of bytes through the tunnel, whose digest must be the same at both ends.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::namespace::{INSIDE_V4, World};
+use super::namespace::{INSIDE_V4, INSIDE_V6, World};
 
 /// Who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,17 @@ pub(crate) fn stream(
     direction: Direction,
     more: impl Fn(u64) -> bool + Send + Sync,
 ) -> u64 {
-    let address = SocketAddr::new(
-        IpAddr::V4(INSIDE_V4.parse::<Ipv4Addr>().expect("an address")),
-        0,
-    );
+    stream_to(world, INSIDE_V4, direction, more)
+}
+
+/// The same between the client's host and this address of the server's.
+pub(crate) fn stream_to(
+    world: &World,
+    inside: &str,
+    direction: Direction,
+    more: impl Fn(u64) -> bool + Send + Sync,
+) -> u64 {
+    let address = SocketAddr::new(inside.parse::<IpAddr>().expect("an address"), 0);
     let listener = world
         .server
         .inside(|| TcpListener::bind(address).expect("the server's end of the tunnel is up"));
@@ -56,6 +63,25 @@ pub(crate) fn stream(
 /// Sends so many bytes.
 pub(crate) fn transfer(world: &World, direction: Direction, bytes: u64) {
     stream(world, direction, |sent| sent < bytes);
+}
+
+/// Sends so many bytes in each of eight streams at once, half of them in each direction and half over each family.
+pub(crate) fn eight_transfers(world: &World, bytes: u64) {
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let inside = if number % 2 == 0 {
+                INSIDE_V4
+            } else {
+                INSIDE_V6
+            };
+            let direction = if number < 4 {
+                Direction::Up
+            } else {
+                Direction::Down
+            };
+            scope.spawn(move || stream_to(world, inside, direction, |sent| sent < bytes));
+        }
+    });
 }
 
 type Sum = (u64, [u8; 32]);

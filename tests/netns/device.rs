@@ -61,7 +61,7 @@ fn a_device_is_the_same_however_it_came_to_us() {
 
 /// How one tunnel is made.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
+pub(super) struct Kind {
     cipher: Cipher,
     format: Format,
     framing: Framing,
@@ -69,7 +69,7 @@ struct Kind {
     outer_v6: bool,
 }
 
-const PLAIN: Kind = Kind {
+pub(super) const PLAIN: Kind = Kind {
     cipher: Cipher::Aes256Gcm,
     format: Format::Classic,
     framing: Framing::None,
@@ -137,7 +137,7 @@ fn sockets(world: &World, kind: Kind) -> [SocketOptions; 2] {
 }
 
 /// Runs a tunnel of this kind, lets `work` use it, and takes it down.
-fn with_tunnel(world: &World, kind: Kind, work: impl FnOnce()) {
+pub(super) fn with_tunnel(world: &World, kind: Kind, work: impl FnOnce()) {
     let client = address(kind, CLIENT_V4, CLIENT_V6);
     let server = address(kind, SERVER_V4, SERVER_V6);
     let [near, far] = sockets(world, kind);
@@ -238,21 +238,7 @@ fn streams_keep_their_digest_over_a_bad_cable_without_offload() {
     }
     let world = World::new();
     for host in [&world.client, &world.server] {
-        for words in [
-            "-K cable gso off gro off tso off tx-udp-segmentation off",
-            "-K cable tx off rx off",
-        ] {
-            let done = host
-                .command("ethtool")
-                .args(words.split(' '))
-                .output()
-                .expect("it is installed");
-            assert!(
-                done.status.success(),
-                "{}",
-                String::from_utf8_lossy(&done.stderr)
-            );
-        }
+        switch_offload_off(host, "cable");
     }
     with_tunnel(&world, PLAIN, || both_ways(&world, 8 << 20));
     for host in [&world.client, &world.server] {
@@ -261,8 +247,28 @@ fn streams_keep_their_digest_over_a_bad_cable_without_offload() {
     with_tunnel(&world, PLAIN, || both_ways(&world, 2 << 20));
 }
 
+/// A link does nothing for us from here on: it neither cuts nor joins packets, and computes no checksums.
+pub(super) fn switch_offload_off(host: &Namespace, link: &str) {
+    for features in [
+        "gso off gro off tso off tx-udp-segmentation off",
+        "tx off rx off",
+    ] {
+        let done = host
+            .command("ethtool")
+            .args(["-K", link])
+            .args(features.split(' '))
+            .output()
+            .expect("it is installed");
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+}
+
 /// One packet of the cable in a hundred is lost, by chance.
-fn lose_one_percent(host: &Namespace) {
+pub(super) fn lose_one_percent(host: &Namespace) {
     let rules = "table inet bad_cable {\n chain output {\n type filter hook output priority 0; policy accept;\n\
                  oifname \"cable\" numgen random mod 100 < 1 drop\n }\n}\n";
     let mut nft = host

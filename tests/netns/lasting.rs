@@ -1,6 +1,6 @@
 //! A tunnel that carries much, for long, and over narrow paths.
 
-use super::namespace::{FAR_V4, SERVER_V4, SERVER_V6};
+use super::namespace::{FAR_V4, SERVER_V4};
 use super::process::Process;
 use super::scene::{self, Login, Scene, Transport, Wrapping};
 use super::skipped_connecting;
@@ -67,31 +67,6 @@ fn both_renewing_keys_every_two_seconds_break_no_stream_over_tcp() {
         "reneg-sec 2\n",
         "reneg-sec 2\n",
     );
-}
-
-#[test]
-fn a_gibibyte_arrives_unchanged_over_udp() {
-    if skipped_connecting(&[]) {
-        return;
-    }
-    let scene = Scene::new();
-    let _server = scene.serve(&scene::server(
-        Transport::Udp,
-        Wrapping::TlsCrypt,
-        Login::Certificate,
-    ));
-    let profile = scene::profile(
-        Transport::Udp,
-        Wrapping::TlsCrypt,
-        Login::Certificate,
-        SERVER_V6,
-    );
-    let client = scene.connect(&profile);
-    client.wait_connected();
-
-    transfer(&scene.world, Direction::Down, 1 << 30);
-
-    client.leave();
 }
 
 #[test]

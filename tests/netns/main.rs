@@ -13,6 +13,8 @@ mod changes;
 mod compression;
 mod device;
 mod lasting;
+mod load;
+mod load_cost;
 mod manners;
 mod matrix;
 mod moving;
