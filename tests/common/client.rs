@@ -15,6 +15,8 @@ use super::process::Process;
 pub(crate) enum Program {
     /// The one that is tested.
     Ours,
+    /// The same, compiled as users have it; only where there is an [`Program::optimized_path`].
+    Optimized,
     /// OpenVPN 2.x, to compare with and to try the tests themselves.
     Stock,
 }
@@ -37,6 +39,11 @@ impl Program {
         )
     }
 
+    /// Our program as users have it, if `OPENVPN3_BACKEND_OPTIMIZED` names it.
+    pub(crate) fn optimized_path() -> Option<PathBuf> {
+        std::env::var_os("OPENVPN3_BACKEND_OPTIMIZED").map(PathBuf::from)
+    }
+
     /// Whether the program can connect at all.
     pub(crate) fn can_connect(self) -> bool {
         static CAN: OnceLock<bool> = OnceLock::new();
@@ -55,6 +62,10 @@ impl Program {
     fn words(self, profile: &Path, more: &[&str]) -> Vec<String> {
         let own = match self {
             Self::Ours => vec![Self::path().display().to_string(), "connect".into()],
+            Self::Optimized => {
+                let path = Self::optimized_path().expect("whoever chose it knows that it is there");
+                vec![path.display().to_string(), "connect".into()]
+            }
             Self::Stock => vec!["openvpn".into(), "--config".into()],
         };
         let more = more.iter().map(|word| (*word).to_owned());
@@ -111,7 +122,7 @@ impl Client {
     pub(crate) fn wait_connected_after(&self, skip: usize) -> String {
         self.process
             .wait_for_from(skip, "that it is connected", |line| match self.program {
-                Program::Ours => line.to_lowercase().starts_with("connected"),
+                Program::Ours | Program::Optimized => line.to_lowercase().starts_with("connected"),
                 Program::Stock => line.contains("Initialization Sequence Completed"),
             })
     }
@@ -130,7 +141,9 @@ impl Client {
         let ended = self.process.wait();
         let text = self.process.text();
         match self.program {
-            Program::Ours => assert_eq!(ended.code(), Some(i32::from(status)), "it said:\n{text}"),
+            Program::Ours | Program::Optimized => {
+                assert_eq!(ended.code(), Some(i32::from(status)), "it said:\n{text}");
+            }
             Program::Stock => {}
         }
         text

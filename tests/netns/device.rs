@@ -18,8 +18,8 @@ use openvpn3_backend::service::tunnel::{SocketOptions, Tun, mirror};
 use super::namespace::{
     CLIENT_V4, CLIENT_V6, INSIDE_V4, INSIDE_V6, Namespace, SERVER_V4, SERVER_V6, World,
 };
-use super::skipped;
 use super::traffic::{Direction, transfer};
+use super::{Defer, skipped};
 
 #[test]
 fn a_device_is_the_same_however_it_came_to_us() {
@@ -169,11 +169,13 @@ pub(super) fn with_tunnel(world: &World, kind: Kind, work: impl FnOnce()) {
             // It ends with its device, or with the stream when the other end's device has gone.
             scope.spawn(move || drop(host.inside(carry)));
         }
-        work();
         // A device that is deleted is lost to whoever reads it.
-        for host in [&world.client, &world.server] {
-            host.try_ip("link del tun0");
-        }
+        let _gone = Defer(|| {
+            for host in [&world.client, &world.server] {
+                host.try_ip("link del tun0");
+            }
+        });
+        work();
     });
 }
 

@@ -8,7 +8,7 @@ use super::device::{PLAIN, lose_one_percent, switch_offload_off, with_tunnel};
 use super::namespace::{SERVER_V4, World};
 use super::scene::{self, Login, Scene, Transport, Wrapping};
 use super::traffic::eight_transfers;
-use super::{skipped, skipped_connecting};
+use super::{Defer, skipped, skipped_connecting};
 
 /// Eight streams of so many bytes at once, through the program and a stock server; `port` is where the program believes
 /// the server to be.
@@ -139,15 +139,6 @@ fn shuffle(from: &UdpSocket, to: &UdpSocket, over: &AtomicBool) {
         if let Some((datagram, _)) = late.take_if(|(_, until)| *until <= number) {
             send(&datagram);
         }
-    }
-}
-
-/// Does something when it goes, come what may.
-struct Defer<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for Defer<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

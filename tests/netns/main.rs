@@ -14,7 +14,10 @@ mod compression;
 mod device;
 mod lasting;
 mod load;
+mod load_capture;
 mod load_cost;
+mod load_decode;
+mod load_flood;
 mod manners;
 mod matrix;
 mod moving;
@@ -26,7 +29,7 @@ mod trouble;
 
 use std::future::Future;
 
-use common::{client, namespace, obstacle, pki, process, state, traffic};
+use common::{client, lines, namespace, obstacle, pki, process, state, traffic};
 
 /// Says that a test with a real server is skipped, if it must be.
 fn skipped_connecting(more_tools: &[&str]) -> bool {
@@ -36,6 +39,15 @@ fn skipped_connecting(more_tools: &[&str]) -> bool {
         return true;
     }
     skipped(&[&["openvpn", "openssl", "ping"], more_tools].concat())
+}
+
+/// Does something when it goes, come what may.
+struct Defer<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Defer<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// Runs asynchronous work on this thread.

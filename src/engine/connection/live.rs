@@ -88,8 +88,13 @@ impl Live {
                 }
             }
             Err(rejected) => {
-                tracing::debug!(%rejected, "control packet dropped");
-                self.drops.drop(drop_reason(rejected));
+                let reason = drop_reason(rejected);
+                self.drops.drop(reason);
+                let dropped = self.drops.dropped(reason);
+                // Whoever floods the port must not flood the log.
+                if dropped.is_power_of_two() {
+                    tracing::debug!(%rejected, dropped, "control packet dropped");
+                }
             }
         }
         self.take_notices(now, out)
