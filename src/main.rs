@@ -6,7 +6,7 @@ use clap::Parser;
 use openvpn3_backend::service::administrate::{self, Verb};
 use openvpn3_backend::service::cli::{self, Cli, Command};
 use openvpn3_backend::service::standalone::upkeep;
-use openvpn3_backend::service::{backend, kill_switch, managed_unit, manual, starter};
+use openvpn3_backend::service::{backend, dns_helper, kill_switch, managed_unit, manual, starter};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
         Command::Describe(args) => managed_unit::describe(&args),
+        Command::DnsHelper => dns_helper::main(),
         Command::Disconnect(args) => administrate::one(&args, Verb::Disconnect),
         Command::Forget(args) => managed_unit::forget(&args),
         Command::List(args) => administrate::list(&args),

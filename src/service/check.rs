@@ -38,7 +38,7 @@ impl Judgement {
     }
 
     fn refused<E: ToString>(errors: impl IntoIterator<Item = E>) -> Self {
-        let error = |error: E| format!("error: {}", error.to_string());
+        let error = |error: E| format!("{ERROR}{}", error.to_string());
         Self {
             lines: errors.into_iter().map(error).collect(),
             profile: None,
@@ -48,7 +48,17 @@ impl Judgement {
     /// Whether the profile can be used.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        !self.lines.iter().any(|line| line.starts_with("error: "))
+        self.errors().is_empty()
+    }
+
+    /// Why it cannot be used.
+    #[must_use]
+    pub fn errors(&self) -> Vec<String> {
+        let errors = self
+            .lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(ERROR));
+        errors.map(ToOwned::to_owned).collect()
     }
 }
 
@@ -110,3 +120,6 @@ fn endpoint(remote: &Remote) -> Endpoint {
         transport: remote.transport,
     }
 }
+
+/// What the line of an error begins with.
+const ERROR: &str = "error: ";

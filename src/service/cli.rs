@@ -26,7 +26,7 @@ use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::profile::ProfileFile;
 use super::run::{Front, Loop};
 use super::signals::Signals;
-use super::standalone::upkeep::UpkeepArgs;
+use super::standalone::upkeep::{CleanupArgs, PrepareArgs, UpkeepArgs};
 use super::starter::StarterOptions;
 use super::systemd::exit;
 use super::terminal;
@@ -67,10 +67,13 @@ pub enum Command {
     Connect(ConnectArgs),
     /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
     #[command(hide = true)]
-    Cleanup(UpkeepArgs),
+    Cleanup(CleanupArgs),
     /// Have systemd show whose session the unit of a session manager runs; for openvpn3-backend@.service.
     #[command(hide = true)]
     Describe(DescribeArgs),
+    /// Change DNS for a session that may not; for openvpn3-backend-dns@.service.
+    #[command(hide = true)]
+    DnsHelper,
     /// Say goodbye to the server, and end a session.
     Disconnect(SessionName),
     /// Have systemd forget that the session of a session manager failed; for openvpn3-backend-forget@.service.
@@ -96,7 +99,7 @@ pub enum Command {
     Manual(ManualArgs),
     /// Copy the profile of one unit for the account of its session; for openvpn3-backend@.service.
     #[command(hide = true)]
-    Prepare(UpkeepArgs),
+    Prepare(PrepareArgs),
     /// Run the session of one unit; for openvpn3-backend@.service.
     Session(SessionArgs),
     /// Start sessions for the session manager; for openvpn3-backend-starter.service.

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod check;
 pub mod cli;
 pub mod dbus;
+pub mod dns_helper;
 pub mod effects;
 pub mod facts;
 pub mod foreground_record;

@@ -91,6 +91,12 @@ impl ProfileFile {
         Self { copy, ..self }
     }
 
+    /// The copy that it is read from, if it is.
+    #[must_use]
+    pub const fn copy(&self) -> Option<&ProfileCopy> {
+        self.copy.as_ref()
+    }
+
     /// Adds blocks for options that the profile does not have.
     #[must_use]
     pub fn with_additions(self, additions: Vec<Addition>) -> Self {

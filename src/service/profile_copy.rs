@@ -69,6 +69,24 @@ impl Gathered {
         this
     }
 
+    /// Whether `copy` was made of the same.
+    #[must_use]
+    pub fn is_that_of(&self, copy: &ProfileCopy) -> bool {
+        let profile = copy.profile().map_err(|error| error.to_string());
+        let same = |here: &Content, there: Result<Vec<u8>, String>| match (here, there) {
+            (Ok(here), Ok(there)) => **here == *Zeroizing::new(there),
+            (Err(here), Err(there)) => *here == there,
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        };
+        copy.origin()
+            .is_ok_and(|it| it.as_deref() == Some(&*self.origin))
+            && same(&self.profile, profile)
+            && self
+                .files
+                .iter()
+                .all(|(name, content)| same(content, copy.named(name)))
+    }
+
     /// Writes the copy in place of the one before.
     ///
     /// # Errors
@@ -128,6 +146,27 @@ impl ProfileCopy {
         let bytes = fs::read(self.folder.join(ORIGIN))?;
         let origin = PathBuf::from(std::ffi::OsString::from_vec(bytes));
         Ok(Some(origin).filter(|path| !path.as_os_str().is_empty()))
+    }
+
+    /// Marks it as one that the session has not seen.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn mark_fresh(&self) -> io::Result<()> {
+        write(&self.folder, FRESH, b"")
+    }
+
+    /// Whether the session has not seen it.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.folder.join(FRESH).exists()
+    }
+
+    /// The session reads it.
+    pub fn seen(&self) {
+        // There is no mark but after a reload.
+        let _ = fs::remove_file(self.folder.join(FRESH));
     }
 
     /// The profile's bytes.
@@ -196,6 +235,7 @@ impl Drop for Gathered {
     }
 }
 
+const FRESH: &str = "fresh";
 const ORIGIN: &str = "origin";
 const PROFILE: &str = "profile";
 const NAMES: &str = "names";
@@ -222,6 +262,13 @@ mod tests {
         assert_eq!(copy.named("ca.crt").unwrap(), b"a certificate");
         let problem = copy.named("absent.key").unwrap_err();
         assert!(problem.contains("absent.key"), "{problem}");
+        assert!(Gathered::read(&copy.origin().unwrap().unwrap()).is_that_of(&copy));
+        fs::write(root.join("ca.crt"), "another").unwrap();
+        assert!(!Gathered::read(&copy.origin().unwrap().unwrap()).is_that_of(&copy));
+        copy.mark_fresh().unwrap();
+        assert!(copy.is_fresh());
+        copy.seen();
+        assert!(!copy.is_fresh());
         erase(&folder).unwrap();
         assert_eq!(ProfileCopy::find(&folder), None);
         fs::remove_dir_all(root).unwrap();

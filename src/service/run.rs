@@ -64,6 +64,8 @@ pub struct Loop<F> {
     session_path: Option<String>,
     asking: Option<Asking>,
     leaving: bool,
+    /// The service manager was told that the start has come to its end.
+    is_ready: bool,
 }
 
 /// A question that is being asked.
@@ -105,6 +107,7 @@ impl<F: Front> Loop<F> {
             session_path: None,
             asking: None,
             leaving: false,
+            is_ready: false,
         }
     }
 
@@ -184,7 +187,10 @@ impl<F: Front> Loop<F> {
             Effect::Input(input) => self.effects.input(input),
             Effect::LoadProfile(source) => self.effects.load_profile(source),
             Effect::Network(step) => self.effects.network_step(step),
-            Effect::Ready => self.notifier.ready(),
+            Effect::Ready => {
+                self.is_ready = true;
+                self.notifier.ready();
+            }
             Effect::Refresh => self.effects.refresh_network(),
             Effect::Renegotiate => self.effects.order(Order::Renegotiate),
             Effect::Reply(ticket, outcome) => {
@@ -318,10 +324,15 @@ impl<F: Front> Loop<F> {
     /// Answered by the tunnel thread.
     fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         self.rates.sample(self.clock.now(), self.effects.stats());
+        let starting = !self.is_ready;
         let (beat, felt) = oneshot::channel();
         self.effects.order(Order::Ping(beat));
-        self.effects.aside(async {
+        self.effects.aside(async move {
             if felt.await.is_ok() {
+                if starting {
+                    // All turns: that it takes long is the network's doing, or a person's.
+                    Notifier::default().extend_timeout(START_PATIENCE);
+                }
                 drop(answer.send(Ok(Told::Done)));
             }
         });
@@ -495,5 +506,7 @@ async fn sleep(clock: &Clock, until: Option<Instant>) {
 
 /// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
 const COUNTING: Duration = Duration::from_millis(250);
+/// How much longer a start may take that is seen to go on.
+const START_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a passed deadline may go unnoticed after the machine woke up.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

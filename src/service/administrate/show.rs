@@ -85,7 +85,7 @@ impl Facts {
         let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
         let rows = [
             ("Profile", self.profile()),
-            ("Waiting for", self.text("detail").to_owned()),
+            ("Doing", self.text("detail").to_owned()),
             ("Question", self.question()),
             ("Server", self.server()),
             ("Cipher", self.cipher()),

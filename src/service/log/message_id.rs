@@ -32,6 +32,15 @@ pub const ALL: &[(&str, &str)] = &[
         "there is no profile for this instance",
         "4b8b0574e6e6492c808e4bc1d2a3c550",
     ),
+    (
+        "the new profile is refused",
+        "c83aeb59a60440d49ec1df2dcb3e4a1d",
+    ),
+    (
+        "to log in, open this page",
+        "d507cbaaea2b411abf202a2301faa319",
+    ),
+    ("keys renewed", "717b0d4b716a4d6cb0179db38583289f"),
 ];
 
 #[cfg(test)]

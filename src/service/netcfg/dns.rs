@@ -5,11 +5,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use tracing::{debug, warn};
 use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 
+use super::dns_request::{self, Request};
 use super::local::Resolver;
 use super::resolv_conf::SavedFile;
 use super::{NetError, TunDevice};
@@ -30,6 +32,8 @@ pub(super) struct Dns {
 pub(super) enum DnsInForce {
     /// The resolver file was written.
     File(SavedFile),
+    /// The DNS helper has changed it for the device of this name.
+    Helper(String),
     /// systemd-resolved knows the link with this index.
     Resolved(u32),
 }
@@ -67,9 +71,12 @@ impl Dns {
         if self.resolver == Resolver::Auto && self.resolved_serves().await {
             return Ok(Some(DnsInForce::Resolved(tun.index)));
         }
+        if self.resolver == Resolver::Auto && !geteuid().is_root() && dns_request::is_served() {
+            return Ok(Some(DnsInForce::Helper(tun.name.clone())));
+        }
         let previous = match &self.in_force {
             Some(DnsInForce::File(saved)) => Some(saved),
-            Some(DnsInForce::Resolved(_)) | None => None,
+            Some(DnsInForce::Helper(_) | DnsInForce::Resolved(_)) | None => None,
         };
         let saved = SavedFile::prepare(&self.file, plan, previous)
             .map_err(|error| NetError::new("read the resolver file", self.file.display(), error))?;
@@ -85,6 +92,7 @@ impl Dns {
         let continues = matches!(
             (&self.in_force, &next),
             (Some(DnsInForce::File(_)), Some(DnsInForce::File(_)))
+                | (Some(DnsInForce::Helper(_)), Some(DnsInForce::Helper(_)))
                 | (Some(DnsInForce::Resolved(_)), Some(DnsInForce::Resolved(_)))
         );
         if !continues {
@@ -98,6 +106,14 @@ impl Dns {
                     NetError::new("write the resolver file", saved.path.display(), error)
                 })?;
                 debug!(path = %saved.path.display(), "the resolver file names the tunnel's servers");
+            }
+            Some(DnsInForce::Helper(device)) => {
+                let request = Request::Set(device.clone(), plan.clone());
+                self.in_force = next;
+                dns_request::ask(&request).await.map_err(|error| {
+                    NetError::new("set up DNS through", dns_request::SOCKET, error)
+                })?;
+                debug!("the DNS helper has told the resolver about the tunnel's servers");
             }
             Some(DnsInForce::Resolved(index)) => {
                 let index = *index;
@@ -118,6 +134,11 @@ impl Dns {
             Some(DnsInForce::File(saved)) => saved.restore().map_err(|error| {
                 NetError::new("restore the resolver file", saved.path.display(), error)
             }),
+            Some(DnsInForce::Helper(device)) => dns_request::ask(&Request::Revert(device))
+                .await
+                .map_err(|error| {
+                    NetError::new("take DNS back through", dns_request::SOCKET, error)
+                }),
             Some(DnsInForce::Resolved(index)) => {
                 let Some(bus) = self.bus().await else {
                     return Ok(());

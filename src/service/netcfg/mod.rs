@@ -2,6 +2,7 @@
 
 mod applied;
 pub mod dns;
+pub mod dns_request;
 mod error;
 mod finder;
 mod kernel;

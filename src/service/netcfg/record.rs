@@ -60,6 +60,7 @@ impl Record {
         }
         for dns in &self.dns {
             match dns {
+                DnsInForce::Helper(device) => push(&mut text, &["helper", device]),
                 DnsInForce::Resolved(index) => push(&mut text, &["resolved", &index.to_string()]),
                 DnsInForce::File(saved) => {
                     let path = to_hex(saved.path.as_os_str().as_bytes());
@@ -105,6 +106,7 @@ impl Record {
                         target: target(optional(interface)?, optional(gateway)?),
                     });
                 }
+                ["helper", device] => this.dns.push(DnsInForce::Helper(device.to_owned())),
                 ["resolved", index] => this.dns.push(DnsInForce::Resolved(index.parse().ok()?)),
                 ["file", path, original, written] => this.dns.push(DnsInForce::File(SavedFile {
                     path: PathBuf::from(std::ffi::OsString::from_vec(from_hex(path)?)),
@@ -234,6 +236,7 @@ mod tests {
             ],
             dns: vec![
                 DnsInForce::Resolved(7),
+                DnsInForce::Helper("tun0".into()),
                 DnsInForce::File(SavedFile {
                     path: "/etc/resolv conf".into(),
                     original: Some(Vec::new()),

@@ -6,6 +6,7 @@ use std::io;
 use rustls::time_provider::TimeProvider;
 
 use crate::engine::crypto::totp::Seed;
+use crate::engine::event::AuthToken;
 use crate::engine::secret::SecretText;
 use crate::engine::session::user_input::{self, InputGroup, Question};
 use crate::service::systemd::credentials::{self, Credentials};
@@ -70,6 +71,22 @@ impl Answers {
 /// How often a credential is given while the server does not let us in.
 fn most_times(name: &str) -> u32 {
     if name == credentials::OTP_SEED { 3 } else { 1 }
+}
+
+/// The token among the credentials, with the user name among them.
+///
+/// # Errors
+///
+/// If a credential is there and cannot be used; the error names it and does not show it.
+pub fn token(credentials: &Credentials) -> io::Result<Option<AuthToken>> {
+    let Some(token) = credentials.text(credentials::AUTH_TOKEN)? else {
+        return Ok(None);
+    };
+    let username = credentials.text(credentials::USERNAME)?;
+    Ok(Some(AuthToken {
+        username: username.map(|it| it.expose().to_owned()),
+        token,
+    }))
 }
 
 /// Which credential answers a question.

@@ -1,5 +1,6 @@
 //! A session without a session manager: systemd starts, watches and stops it.
 
+mod again;
 pub mod answers;
 pub mod ask_password;
 pub mod find;
@@ -44,6 +45,7 @@ use crate::engine::secret::SecretText;
 use crate::engine::session::effect::Summary;
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::Session;
+use crate::engine::session::saved::Saved;
 use crate::engine::session::status::Status;
 use crate::engine::session::user_input::{Attention, InputGroup, Question};
 use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
@@ -98,7 +100,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
         about: about::ourselves(),
-        lifetime: Lifetime::BeyondProcess(kept_session::from_store(&mut inherited)),
+        lifetime: Lifetime::BeyondProcess(known(&credentials, &mut inherited)),
     };
     let session = Session::new(policy, surroundings());
     let front = Agents {
@@ -114,6 +116,19 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         () = watched(callers.clone()) => Ok(EndClass::Internal),
         () = administered(instance, callers) => Ok(EndClass::Internal),
     }
+}
+
+/// What the process before this one knew of the login; else the token among the credentials.
+fn known(credentials: &Credentials, inherited: &mut Inherited) -> Option<Saved> {
+    let mut saved = kept_session::from_store(inherited);
+    let given = answers::token(credentials).unwrap_or_else(|error| {
+        warn!(%error, "the token is not used");
+        None
+    });
+    if let Some(token) = given {
+        saved.get_or_insert_default().token.get_or_insert(token);
+    }
+    saved
 }
 
 /// Says that there is no profile, to the journal and to the service manager.
@@ -146,12 +161,11 @@ async fn administered(instance: &Instance, callers: mpsc::Sender<super::dbus::ca
     std::future::pending::<()>().await;
 }
 
-/// Feeds the watchdog while session loop and tunnel thread turn. Never ends.
+/// Feeds the watchdog while session loop and tunnel thread turn, and with it the patience of whoever starts the unit; the
+/// latter also where there is no watchdog. Never ends.
 async fn watched(callers: mpsc::Sender<super::dbus::call::Call>) {
-    match Watchdog::from_environment() {
-        Some(watchdog) => watchdog.feed_while(|| loop_turns(&callers)).await,
-        None => std::future::pending().await,
-    }
+    let watchdog = Watchdog::from_environment().unwrap_or_default();
+    watchdog.feed_while(|| loop_turns(&callers)).await;
 }
 
 /// The front without a person: credentials answer, and what they cannot, systemd's password agents ask.

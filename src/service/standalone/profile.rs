@@ -26,6 +26,9 @@ impl InstanceProfile {
 
 impl ProfileLoader for InstanceProfile {
     fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>> {
+        if let Some(copy) = self.file.copy() {
+            copy.seen();
+        }
         match additions(&self.credentials) {
             Ok(additions) => self.file.clone().with_additions(additions).load(source),
             Err(error) => {
@@ -37,7 +40,7 @@ impl ProfileLoader for InstanceProfile {
 }
 
 /// The key and the certificate among the credentials.
-fn additions(credentials: &Credentials) -> io::Result<Vec<Addition>> {
+pub(super) fn additions(credentials: &Credentials) -> io::Result<Vec<Addition>> {
     let mut additions = Vec::new();
     for (option, name) in [
         ("key", credentials::PRIVATE_KEY),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use rustix::fs::{Gid, Uid};
 use tracing::{error, info, warn};
 
-use super::find;
+use super::{again, find};
 use crate::service::cli::system_bus;
 use crate::service::dbus::proxy::unit_job::has_job;
 use crate::service::log;
@@ -20,11 +20,31 @@ use crate::service::profile_copy::{self, Gathered};
 use crate::service::systemd::exit;
 use crate::service::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 
-/// Arguments of `prepare` and `cleanup`.
+/// Whose unit is meant.
 #[derive(Debug, Clone, clap::Args)]
 pub struct UpkeepArgs {
     /// The instance of the unit openvpn3-backend@.service.
     pub instance: String,
+}
+
+/// Arguments of `prepare`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PrepareArgs {
+    /// The instance of the unit openvpn3-backend@.service.
+    pub instance: String,
+    /// For the session that runs, if the profile can be used; it is told then.
+    #[arg(long)]
+    pub again: bool,
+}
+
+/// Arguments of `cleanup`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CleanupArgs {
+    /// The instance of the unit openvpn3-backend@.service.
+    pub instance: String,
+    /// No session follows, whatever ended the last one.
+    #[arg(long)]
+    pub for_good: bool,
 }
 
 /// Where the copy of an instance's profile is.
@@ -65,11 +85,14 @@ fn file_in(folder: &str, instance: &Instance) -> io::Result<PathBuf> {
 /// `prepare`: copies the profile, as root, for the account that owns the runtime directory. Succeeds whatever it finds,
 /// because the session says what is wrong.
 #[must_use]
-pub fn prepare(args: &UpkeepArgs) -> ExitCode {
+pub fn prepare(args: &PrepareArgs) -> ExitCode {
     drop(log::init(LOG_LEVEL, None));
     let Some(instance) = Instance::from_argument(&args.instance) else {
         return ExitCode::SUCCESS;
     };
+    if args.again {
+        return again::again(&instance);
+    }
     if !instance.is_awaited(Path::new(RUNTIME_DIRECTORY)) {
         if let Err(error) = copy(&instance) {
             warn!(%error, "the profile could not be copied for the session's account");
@@ -91,7 +114,7 @@ fn copy(instance: &Instance) -> io::Result<()> {
 }
 
 /// From here on this process is the owner of the directory: what it writes there cannot lead root elsewhere.
-fn become_owner_of(directory: &Path) -> io::Result<()> {
+pub(super) fn become_owner_of(directory: &Path) -> io::Result<()> {
     let owner = fs::metadata(directory)?;
     if rustix::process::geteuid().is_root() && owner.uid() != 0 {
         let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
@@ -106,7 +129,7 @@ fn become_owner_of(directory: &Path) -> io::Result<()> {
 /// `cleanup`: undoes what the kernel does not, unless the service manager is about to start the session again after a
 /// crash: until then the tunnel stays closed rather than open.
 #[must_use]
-pub fn cleanup(args: &UpkeepArgs) -> ExitCode {
+pub fn cleanup(args: &CleanupArgs) -> ExitCode {
     drop(log::init(LOG_LEVEL, None));
     let Some(instance) = Instance::from_argument(&args.instance) else {
         return ExitCode::SUCCESS;
@@ -116,7 +139,7 @@ pub fn cleanup(args: &UpkeepArgs) -> ExitCode {
         .build();
     let outcome = profile_copy::erase(&copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
-        .and_then(|()| runtime?.block_on(take_back(&instance)));
+        .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -126,13 +149,13 @@ pub fn cleanup(args: &UpkeepArgs) -> ExitCode {
     }
 }
 
-async fn take_back(instance: &Instance) -> io::Result<()> {
+async fn take_back(instance: &Instance, for_good: bool) -> io::Result<()> {
     let (record, names) = (network_record(instance)?, names_file(instance)?);
     if !record.exists() {
         return remove(&names);
     }
     let bus = system_bus().await;
-    if ended_by_crash() {
+    if !for_good && ended_by_crash() {
         let stopped = match &bus {
             Some(bus) => has_job(bus, &instance.unit()).await.unwrap_or(false),
             None => false,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroize;
 
@@ -32,8 +32,6 @@ pub const AUTH_TOKEN: &str = "openvpn3.auth-token";
 pub const PRIVATE_KEY: &str = "openvpn3.key";
 /// The client's certificate, in PEM.
 pub const CERTIFICATE: &str = "openvpn3.cert";
-/// The profile itself.
-pub const PROFILE: &str = "openvpn3.profile";
 
 /// The credentials that a session reads, and what each is for.
 pub const ANSWERS: &[(&str, &str)] = &[
@@ -51,6 +49,10 @@ pub const ANSWERS: &[(&str, &str)] = &[
     (
         CERTIFICATE,
         "The certificate in PEM, if the profile has none.",
+    ),
+    (
+        AUTH_TOKEN,
+        "A token of the server in place of the password, sent with the user name until the server refuses it.",
     ),
     (PROXY_USERNAME, "The user name for the HTTP proxy."),
     (PROXY_PASSWORD, "The password for the HTTP proxy."),
@@ -71,6 +73,16 @@ impl Credentials {
         Self {
             directory: Some(directory),
         }
+    }
+
+    /// Those that the service manager keeps for the unit, where it does not hand them to this process itself.
+    #[must_use]
+    pub fn or_of_unit(self, unit: &str) -> Self {
+        let directory = self.directory.or_else(|| {
+            let kept = Path::new("/run/credentials").join(unit);
+            kept.exists().then_some(kept)
+        });
+        Self { directory }
     }
 
     /// One credential, as text without the line end that editors leave.

@@ -13,6 +13,15 @@ pub struct Watchdog {
     limit: Duration,
 }
 
+impl Default for Watchdog {
+    /// One that nobody minds: what it is fed is not looked at.
+    fn default() -> Self {
+        Self {
+            limit: LONGEST_INTERVAL * 3,
+        }
+    }
+}
+
 impl Watchdog {
     /// The watchdog, if the service manager keeps one for this process.
     #[must_use]
@@ -39,7 +48,7 @@ impl Watchdog {
     where
         P: Future<Output = bool>,
     {
-        let interval = self.limit / 3;
+        let interval = (self.limit / 3).min(LONGEST_INTERVAL);
         loop {
             match timeout(interval, probe()).await {
                 Ok(true) => feed(),
@@ -49,6 +58,9 @@ impl Watchdog {
         }
     }
 }
+
+/// Whoever waits for the start of the unit is told as often that it goes on.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
