@@ -138,7 +138,7 @@ impl<F: Front> Loop<F> {
                 },
                 report = self.effects.next() => Woken::Report(report),
                 answer = answered(&mut self.asking) => Woken::Answered(answer),
-                () = sleep(&self.clock, until) => Woken::Deadline,
+                () = self.clock.reach(until) => Woken::Deadline,
             };
             self.wake(woken);
         }
@@ -489,24 +489,7 @@ async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
     }
 }
 
-/// Sleeps until the clock says `until`. The timer of the runtime stands still while the machine sleeps, so that the
-/// clock is looked at now and then.
-async fn sleep(clock: &Clock, until: Option<Instant>) {
-    let Some(until) = until else {
-        return future::pending().await;
-    };
-    loop {
-        let left = until.saturating_duration_since(clock.now());
-        if left.is_zero() {
-            return;
-        }
-        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
-    }
-}
-
 /// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
 const COUNTING: Duration = Duration::from_millis(250);
 /// How much longer a start may take that is seen to go on.
 const START_PATIENCE: Duration = Duration::from_secs(90);
-/// How long a passed deadline may go unnoticed after the machine woke up.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);

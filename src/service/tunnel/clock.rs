@@ -29,7 +29,25 @@ impl Clock {
     pub fn now(&self) -> Instant {
         self.base + boottime().saturating_sub(self.base_boottime)
     }
+
+    /// Sleeps until the time is `until`; for ever without one. The timer of the runtime stands still while the machine
+    /// sleeps, so that the clock is looked at now and then. Needs a running tokio runtime; may be dropped at any time.
+    pub async fn reach(&self, until: Option<Instant>) {
+        let Some(until) = until else {
+            return std::future::pending().await;
+        };
+        loop {
+            let left = until.saturating_duration_since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+        }
+    }
 }
+
+/// How long a passed time may go unnoticed after the machine woke up.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 fn boottime() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
