@@ -11,6 +11,7 @@ mod packages;
 mod pitfalls;
 mod profiles;
 mod readme;
+mod registration;
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "it looks for one event among many"

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -140,20 +140,26 @@ impl SessionObject {
     ///
     /// If there is no session manager, or the signal cannot be sent.
     pub async fn register(&mut self, name: &str, token: &str, process_id: i32) -> zbus::Result<()> {
-        // The session manager's confirmation waits for us from here on, and the session manager for that.
-        let attaching = Attached::attach(&self.connection, BACKEND_INTERFACES);
-        let (requested, attached) = tokio::join!(
-            biased;
-            self.request_registration(name, token, process_id),
-            tokio::time::timeout(ATTACHING, attaching),
-        );
-        requested?;
-        match attached {
-            Ok(Ok(attached)) => self.attached = Some(attached),
-            Ok(Err(error)) => warn!(%error, "the log service does not listen"),
-            Err(_elapsed) => warn!("the log service does not answer"),
+        if self.peers.owner(names::LOG).is_some() {
+            // The session manager's confirmation waits for us from here on, and the session manager for that.
+            let (requested, attached) = tokio::join!(
+                biased;
+                self.request_registration(name, token, process_id),
+                attach(&self.connection),
+            );
+            self.attached = attached;
+            return requested;
         }
-        Ok(())
+        // It is started by this; a session manager that does not find it forgets the session without a word.
+        self.attached = attach(&self.connection).await;
+        while let Some(Some(change)) = self.watch.next().now_or_never() {
+            if change.name == names::LOG {
+                self.peers.apply(&change);
+            } else {
+                self.owner_changed(&change);
+            }
+        }
+        self.request_registration(name, token, process_id).await
     }
 
     async fn request_registration(
@@ -456,6 +462,17 @@ impl SessionObject {
 enum Outgoing {
     Attention(Attention),
     Status(Status),
+}
+
+/// Has the log service listen to us, if it does within the time that the session manager has.
+async fn attach(connection: &Connection) -> Option<Attached> {
+    let attaching = Attached::attach(connection, BACKEND_INTERFACES);
+    match tokio::time::timeout(ATTACHING, attaching).await {
+        Ok(Ok(attached)) => return Some(attached),
+        Ok(Err(error)) => warn!(%error, "the log service does not listen"),
+        Err(_elapsed) => warn!("the log service does not answer"),
+    }
+    None
 }
 
 fn log_refusal(error: &BusError) {
