@@ -103,6 +103,7 @@ pub enum Command {
     /// Run the session of one unit; for openvpn3-backend@.service.
     Session(SessionArgs),
     /// Start sessions for the session manager; for openvpn3-backend-starter.service.
+    #[command(version)]
     Starter(StarterOptions),
 }
 

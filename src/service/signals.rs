@@ -25,6 +25,8 @@ pub struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
+    /// The unit's reload signal, which says nothing: newer systemd starts no service that does not handle it.
+    _continue: Signal,
 }
 
 impl Signals {
@@ -40,6 +42,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
+            _continue: signal(SignalKind::from_raw(libc::SIGCONT))?,
         })
     }
 
