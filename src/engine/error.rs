@@ -1,5 +1,6 @@
 //! Why an attempt ended, who was wrong, and what that means for the next attempt.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -101,9 +102,11 @@ pub enum ConnectionError {
         /// The limit, in seconds.
         seconds: u64,
     },
-    /// The HTTP proxy wants credentials, or other ones.
-    #[error("HTTP proxy {}", if *.refused { "credentials were not accepted" } else { "requires credentials" })]
+    /// The proxy wants credentials, or other ones.
+    #[error("{kind} proxy {}", if *.refused { "credentials were not accepted" } else { "requires credentials" })]
     ProxyCredentials {
+        /// What kind of proxy it is.
+        kind: ProxyKind,
         /// There were some, and it did not accept them.
         refused: bool,
     },
@@ -152,6 +155,24 @@ pub enum Retry {
     Never,
     /// Try the same remote again.
     Same,
+}
+
+/// What a proxy speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP with `CONNECT`.
+    Http,
+    /// SOCKS5.
+    Socks,
+}
+
+impl fmt::Display for ProxyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "HTTP",
+            Self::Socks => "SOCKS",
+        })
+    }
 }
 
 impl ConnectionError {

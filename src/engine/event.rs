@@ -84,8 +84,14 @@ pub enum Event {
         /// Its age and its end.
         times: KeyTimes,
     },
+    /// Longer packets are not to be given to this connection, or they make packets above the limit of `fragment`. Comes
+    /// before [`Event::Pushed`].
+    LargestPayload(u16),
     /// The user is to open a web page to finish the login.
     OpenUrl(String),
+    /// Packets above this get lost on the way to the server, without a word; TCP is fitted into it already. `None`: no
+    /// longer, all pass.
+    PathLimit(Option<PathLimit>),
     /// The server's options arrived, the keys are installed: the data channel is open as soon as a TUN is attached.
     Pushed(Box<Established>),
     /// Pushed options changed (`PUSH_UPDATE`): the whole set as it is to be from here on.
@@ -107,6 +113,15 @@ pub enum Stage {
     Authenticating,
     /// The server has our credentials; its options are asked for.
     GettingConfig,
+}
+
+/// The largest packets that pass on the way to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathLimit {
+    /// Bytes of a whole IP packet.
+    pub packet: u16,
+    /// Bytes of the tunnelled packet within.
+    pub payload: u16,
 }
 
 /// What was agreed on with the server.

@@ -179,6 +179,15 @@ pub enum DnsTransport {
     Tls,
 }
 
+/// The length of packets on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketLimit {
+    /// With the headers of IP and UDP.
+    Mtu(u16),
+    /// Without them.
+    Payload(u16),
+}
+
 /// The data channel.
 #[derive(Debug, Clone)]
 pub struct DataConfig {
@@ -198,6 +207,10 @@ pub struct DataConfig {
     pub tun_mtu_max: u16,
     /// How TCP's segment size is clamped.
     pub mssfix: MssFix,
+    /// `fragment`: what the packets of both sides may have at most. Both sides must say so, as it changes every packet.
+    pub fragment: Option<PacketLimit>,
+    /// Whether the server may be asked which packets pass on the way; off by `disable-occ`.
+    pub probe_path: bool,
     /// How far behind the newest packet one may be, in packets.
     pub replay_window: u32,
     /// The SOCKS5 header in front of each datagram (counts for `mssfix`), in bytes: 10 for a server with an IPv4 address, 22

@@ -79,10 +79,14 @@ fn deeper(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
 
 /// What only shows when a TLS session is prepared.
 fn handshake(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
-    let (Ok(blueprint), Some(first)) = (
-        Blueprint::new(profile, None, &PeerInfo::default(), surroundings),
-        profile.remotes.first(),
-    ) else {
+    let blueprint = match Blueprint::new(profile, None, &PeerInfo::default(), surroundings) {
+        Ok(blueprint) => blueprint,
+        Err(BlueprintError::Unusable(why)) => return vec![format!("error: {why}")],
+        Err(BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong) => {
+            return Vec::new();
+        }
+    };
+    let Some(first) = profile.remotes.first() else {
         return Vec::new();
     };
     let attempt = blueprint

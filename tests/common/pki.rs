@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The folder with all of them, made when first asked for. Files: `ca.crt`, and for each of [`SUBJECTS`] `NAME.crt` and
-/// `NAME.key`; `other-ca.crt`, which has signed none of them; `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
+/// `NAME.key`; `p521-ca.crt`, which has signed those with its name; `other-ca.crt`, which has signed none of them;
+/// `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
 /// `v2-client.key`, and `v2-client-old.key`, whose age cannot be told; `dh.pem`; `client.p12` and `client-locked.key`, whose
 /// password is `barley`; the logins `right.txt` and `wrong.txt`, and `check-password`, which knows them apart.
 pub(crate) fn folder() -> &'static Path {
@@ -57,6 +58,8 @@ const SUBJECTS: &[(&str, &str, &str, &str, &str)] = &[
     ("server-p384", "serverAuth", BEGAN, FAR, P384),
     ("client-p384", "clientAuth", BEGAN, FAR, P384),
     ("server-p521", "serverAuth", BEGAN, FAR, P521),
+    ("client-p521", "clientAuth", BEGAN, FAR, P521),
+    ("server-by-p521", "serverAuth", BEGAN, FAR, P256),
     ("server-rsa", "serverAuth", BEGAN, FAR, "rsa:2048"),
     ("client-rsa", "clientAuth", BEGAN, FAR, "rsa:2048"),
 ];
@@ -68,7 +71,7 @@ const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
 const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
 
 /// The layout's mark: it changes when the layout does.
-const LAST_FILE: &str = "complete-3";
+const LAST_FILE: &str = "complete-4";
 
 const CA_CONFIG: &str = "
 [ca]
@@ -101,14 +104,19 @@ fn make(folder: &Path) {
     write("ca.conf", CA_CONFIG);
     write("index.txt", "");
     write("serial", "1000\n");
-    for ca in ["ca", "other-ca"] {
+    for (ca, key) in [("ca", P256), ("other-ca", P256), ("p521-ca", P521)] {
         let words = format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9000 -subj /CN={ca} \
+            "req -x509 -newkey {key} -nodes -days 9000 -subj /CN={ca} \
              -addext keyUsage=critical,keyCertSign,cRLSign -keyout {ca}.key -out {ca}.crt"
         );
         openssl(folder, &words);
     }
     for (name, usage, first, last, key) in SUBJECTS {
+        let ca = if name.ends_with("-by-p521") {
+            "p521-ca"
+        } else {
+            "ca"
+        };
         openssl(
             folder,
             &format!(
@@ -118,7 +126,7 @@ fn make(folder: &Path) {
         openssl(
             folder,
             &format!(
-                "ca -batch -notext -config ca.conf -cert ca.crt -keyfile ca.key -extensions {usage} \
+                "ca -batch -notext -config ca.conf -cert {ca}.crt -keyfile {ca}.key -extensions {usage} \
                  -startdate {first} -enddate {last} -in {name}.csr -out {name}.crt"
             ),
         );

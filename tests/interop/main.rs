@@ -46,7 +46,15 @@ fn main() -> ExitCode {
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let tools = ["openvpn", "openssl", "ping", "ss", "mmdebstrap", "setsid"];
+    let tools = [
+        "openvpn",
+        "openssl",
+        "ping",
+        "ss",
+        "mmdebstrap",
+        "setsid",
+        "nft",
+    ];
     if let Some(why) = obstacle(&tools) {
         println!("skipped: {why}");
         return ExitCode::SUCCESS;

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bypass;
 mod changes;
 mod compression;
 mod device;
@@ -22,6 +23,7 @@ mod manners;
 mod matrix;
 mod moving;
 mod names;
+mod narrow;
 mod network;
 mod proxies;
 mod scene;

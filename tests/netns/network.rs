@@ -15,7 +15,7 @@ use super::namespace::{FAR_V4, FAR_V6, SERVER_V4, World};
 use super::{in_runtime, skipped, state};
 
 /// A world whose client has a TUN device, and a folder for files.
-struct Stage {
+pub(crate) struct Stage {
     world: World,
     folder: PathBuf,
     before: String,
@@ -24,7 +24,7 @@ struct Stage {
 const RESOLV_CONF: &str = "nameserver 192.0.2.53\nsearch home.example\n";
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         world.client.ip("tuntap add dev tunx mode tun");
         let folder = std::env::temp_dir().join(world.client.name());
@@ -38,7 +38,7 @@ impl Stage {
         }
     }
 
-    fn options(&self) -> LocalOptions {
+    pub(crate) fn options(&self) -> LocalOptions {
         LocalOptions {
             record: Some(self.record()),
             resolv_conf: self.folder.join("resolv.conf"),
@@ -47,23 +47,26 @@ impl Stage {
         }
     }
 
-    fn record(&self) -> PathBuf {
+    pub(crate) fn record(&self) -> PathBuf {
         self.folder.join("network")
     }
 
     /// Runs asynchronous work inside the client's namespace, with a network and the device.
-    fn run<T: Send, F: Future<Output = T>>(
+    pub(crate) fn run<T: Send, F: Future<Output = T>>(
         &self,
         work: impl FnOnce(Network, TunDevice) -> F + Send,
     ) -> T {
         self.run_alone(|| work(Network::local(self.options()), self.tun()))
     }
 
-    fn run_alone<T: Send, F: Future<Output = T>>(&self, work: impl FnOnce() -> F + Send) -> T {
+    pub(crate) fn run_alone<T: Send, F: Future<Output = T>>(
+        &self,
+        work: impl FnOnce() -> F + Send,
+    ) -> T {
         self.world.client.inside(|| in_runtime(work()))
     }
 
-    fn tun(&self) -> TunDevice {
+    pub(crate) fn tun(&self) -> TunDevice {
         TunDevice {
             name: "tunx".into(),
             index: self.world.client.index_of("tunx"),
@@ -71,7 +74,7 @@ impl Stage {
     }
 
     /// Which interface a packet to `address` leaves by, or what the kernel says instead.
-    fn way(&self, address: &str) -> String {
+    pub(crate) fn way(&self, address: &str) -> String {
         let output = self.world.client.try_ip(&format!("route get {address}"));
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let mut words = said
@@ -81,11 +84,11 @@ impl Stage {
         words.next().unwrap_or(&said).to_owned()
     }
 
-    fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         std::fs::read_to_string(self.folder.join("resolv.conf")).expect("the file is there")
     }
 
-    fn assert_as_before(&self) {
+    pub(crate) fn assert_as_before(&self) {
         assert_eq!(self.before, state::of(&self.world.client));
         assert_eq!(self.names(), RESOLV_CONF);
         assert!(!self.record().exists(), "the record is left behind");
@@ -98,7 +101,7 @@ impl Drop for Stage {
     }
 }
 
-fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
@@ -117,7 +120,7 @@ fn route(destination: &str, via: RouteVia) -> Route {
     }
 }
 
-fn inside(destination: &str) -> Route {
+pub(crate) fn inside(destination: &str) -> Route {
     route(destination, RouteVia::Tunnel(None))
 }
 

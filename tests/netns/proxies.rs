@@ -341,6 +341,27 @@ fn dante_passes_datagrams_on_after_a_login() {
 }
 
 #[test]
+fn a_login_that_dante_wants_is_asked_for() {
+    if skipped_connecting(&["danted", "setsid"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let _server = hidden_server(&scene, Transport::Udp);
+    let _dante = dante(&scene, true);
+    let profile = profile(Transport::Udp, HIDDEN);
+    let client = scene.connect_on_terminal(&format!("{profile}socks-proxy {FAR_V4} 1080 stdin\n"));
+    for (question, answer) in [
+        ("SOCKS proxy username: ", "alice"),
+        ("SOCKS proxy password: ", "open sesame"),
+    ] {
+        let process = &client.process;
+        process.wait_for(question, |line| line.contains(question));
+        process.enter(answer);
+    }
+    carries(&scene, client);
+}
+
+#[test]
 fn dante_passes_datagrams_on_to_an_ipv6_address_that_it_is_told_by_ipv4() {
     if skipped_connecting(&["danted"]) {
         return;

@@ -87,6 +87,13 @@ impl Scene {
         self.connect_by(Program::chosen(), lines)
     }
 
+    /// Starts our client on a terminal.
+    pub(crate) fn connect_on_terminal(&self, lines: &str) -> Client {
+        let profile = self.file("client.ovpn", lines);
+        let (program, host) = (Program::Ours, &self.world.client);
+        Client::start(program, host, &profile, Streams::Terminal, &[])
+    }
+
     /// Starts a client with a profile.
     pub(crate) fn connect_by(&self, program: Program, lines: &str) -> Client {
         let profile = self.file("client.ovpn", lines);

@@ -10,6 +10,7 @@
 mod common;
 
 mod capture;
+mod dns;
 mod headless;
 mod login;
 mod machine;
@@ -77,6 +78,7 @@ fn all(root: &str, more: &str, cycles: u32) {
     trouble::what_a_killed_session_left_is_taken_back(&machine);
     step.said("killed and frozen");
     drop(office);
+    dns::the_link_has_what_was_pushed(&machine);
     let _office = needs::what_needs_the_tunnel_starts_once_it_is_there(&machine);
     switch::nothing_passes_but_the_tunnel(&machine);
     step.said("behind the kill switch");

@@ -82,6 +82,11 @@ impl Blueprint {
         surroundings: &Surroundings,
     ) -> Result<Self, BlueprintError> {
         let tls = Arc::new(tls(&profile.tls, passphrase)?);
+        let material = profile.tls.key.as_ref().or(profile.tls.pkcs12.as_ref());
+        if let (Some(own), Some(material)) = (&tls.identity, material) {
+            own.signing_key(&surroundings.provider)
+                .map_err(|error| refused(material, "key", error))?;
+        }
         let mut remotes = Vec::with_capacity(profile.remotes.len());
         for remote in &profile.remotes {
             let wrapping = Arc::new(wrapping(&remote.options.wrapping)?);

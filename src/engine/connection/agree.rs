@@ -162,6 +162,8 @@ mod tests {
             tun_mtu: 1500,
             tun_mtu_max: 1600,
             mssfix: MssFix::Default,
+            fragment: None,
+            probe_path: false,
             replay_window: 2048,
             socks_header: 0,
         }

@@ -212,8 +212,15 @@ impl Live {
         let random = self.config.surroundings.provider.secure_random;
         let setup = data_setup(&self.config, &options, random);
         let mut tunnel = Tunnel::new(now, &self.config, agreed, setup, options);
+        if let Some(limit) = self.config.data.fragment {
+            tunnel.data.use_fragments(limit);
+        }
         tunnel.install(KeyId::FIRST.get(), block)?;
         tunnel.data.switch_to(KeyId::FIRST.get());
+        tunnel.probe_path(now, &self.config);
+        if let Some(Ok(payload)) = tunnel.data.largest_whole().map(u16::try_from) {
+            out.event(Event::LargestPayload(payload));
+        }
         self.phase = Phase::Up(Box::new(tunnel));
         out.event(Event::Pushed(Box::new(established)));
         Ok(())

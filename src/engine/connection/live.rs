@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::conversation::Conversation;
 use super::farewell::{Farewell, Manner};
 use super::outputs::Outputs;
-use super::tunnel::Tunnel;
+use super::tunnel::{PathNews, Tunnel};
 use crate::engine::config::{ConnectionConfig, Transport};
 use crate::engine::control::channel::Rejected;
 use crate::engine::control::keyring::{Keyring, Notice};
@@ -140,6 +140,7 @@ impl Live {
             Input::Deadline => self.tick(now, out),
             Input::PathChanged => {
                 self.ping(now, out);
+                self.probe_path(now);
                 Ok(())
             }
             Input::Renegotiate => {
@@ -231,7 +232,10 @@ impl Live {
                 }
                 Ok(())
             }
-            Phase::Up(tunnel) => tunnel.check_limits(now).map_err(Ended::Failed),
+            Phase::Up(tunnel) => {
+                follow_path(now, tunnel, out);
+                tunnel.check_limits(now).map_err(Ended::Failed)
+            }
             Phase::Leaving(tunnel, farewell) => {
                 farewell.tick(now, tunnel, out);
                 Ok(())
@@ -269,6 +273,7 @@ impl Live {
                     tunnel.data.switch_to(key_id);
                     out.event(Event::KeyRenewed { key_id, times });
                 }
+                self.probe_path(now);
             }
             Notice::TlsUp => out.event(Event::Stage(Stage::Authenticating)),
         }
@@ -283,6 +288,12 @@ impl Live {
     ) -> Result<(), Ended> {
         match notice {
             plane::Notice::KeyNearlyUsedUp { .. } => self.keyring.renegotiate(now),
+            plane::Notice::LoadHeard { payload } => {
+                if let Phase::Up(tunnel) = &mut self.phase {
+                    tunnel.path_answered(now, payload);
+                    follow_path(now, tunnel, out);
+                }
+            }
             plane::Notice::NewerKeyHeard { key_id } => self.keyring.note_heard(key_id),
             plane::Notice::PeerExited => return Err(Ended::Failed(ConnectionError::PeerExited)),
             plane::Notice::PeerLost { silence } => {
@@ -299,6 +310,13 @@ impl Live {
             if let Some(packet) = tunnel.data.ping(now) {
                 out.transmit(packet);
             }
+        }
+    }
+
+    /// Looks again which packets pass: now and then, and when the way is another one.
+    fn probe_path(&mut self, now: Instant) {
+        if let Phase::Up(tunnel) = &mut self.phase {
+            tunnel.probe_path(now, &self.config);
         }
     }
 
@@ -361,6 +379,15 @@ impl Live {
 
     pub(super) fn count_bad_message(&mut self) {
         self.drops.drop(DropReason::Control);
+    }
+}
+
+fn follow_path(now: Instant, tunnel: &mut Tunnel, out: &mut Outputs) {
+    while let Some(news) = tunnel.path_news(now) {
+        match news {
+            PathNews::Ask(packet) => out.transmit(&packet),
+            PathNews::Limit(limit) => out.event(Event::PathLimit(limit.map(Into::into))),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod conversation;
 mod farewell;
 mod live;
 mod outputs;
+mod path_probe;
 mod tunnel;
 
 use std::ops::Range;

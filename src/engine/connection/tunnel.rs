@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::agree::{Agreed, interval, tun_mtu};
-use crate::engine::config::ConnectionConfig;
+use super::path_probe::{PathProbe, Size, Step, Verdict};
+use crate::engine::config::{ConnectionConfig, Transport};
 use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
 use crate::engine::data::key::DataKey;
 use crate::engine::data::plane::{DataPlane, DataSetup};
@@ -19,6 +20,18 @@ pub(super) struct Tunnel {
     agreed: Agreed,
     activity: Option<Activity>,
     session_limit: Option<(Instant, Duration)>,
+    probe: PathProbe,
+    /// The largest packets that pass, as far as it was found that not all do.
+    path_limit: Option<Size>,
+}
+
+/// What is to be done about the path to the server.
+#[derive(Debug)]
+pub(super) enum PathNews {
+    /// Send this packet.
+    Ask(Vec<u8>),
+    /// The largest packets that pass are these now; `None`: all do.
+    Limit(Option<Size>),
 }
 
 impl Tunnel {
@@ -37,9 +50,72 @@ impl Tunnel {
             session_limit: limit.and_then(|limit| Some((now.checked_add(limit)?, limit))),
             options,
             agreed,
+            probe: PathProbe::default(),
+            path_limit: None,
         };
         tunnel.set_keepalive(now, config);
         tunnel
+    }
+
+    /// Looks how large packets may be on the way to the server, where it is not TCP that sees to that. Needs a key.
+    pub(super) fn probe_path(&mut self, now: Instant, config: &ConnectionConfig) {
+        let cut = config.data.fragment.is_some();
+        if config.endpoint.transport != Transport::Udp || !config.data.probe_path || cut {
+            return;
+        }
+        let mtu = usize::from(tun_mtu(&config.data, &self.options));
+        let mut sizes = Vec::new();
+        for packet in (SMALL_PACKET..=u16::MAX - 4).step_by(4) {
+            let Some(payload) = self.data.largest_within(packet) else {
+                continue;
+            };
+            let payload = u16::try_from(payload.min(mtu)).unwrap_or(u16::MAX);
+            if sizes
+                .last()
+                .is_none_or(|size: &Size| size.payload < payload)
+            {
+                sizes.push(Size { packet, payload });
+            }
+            if usize::from(payload) == mtu {
+                break;
+            }
+        }
+        self.probe = PathProbe::new(sizes);
+        self.probe.begin(now);
+    }
+
+    /// An answer of this size came by the path.
+    pub(super) fn path_answered(&mut self, now: Instant, payload: usize) {
+        self.probe.heard(now, payload);
+    }
+
+    /// What is due at `now`. Ask again until it is nothing.
+    pub(super) fn path_news(&mut self, now: Instant) -> Option<PathNews> {
+        loop {
+            let limit = match self.probe.step(now)? {
+                Step::Ask { size, extra } => {
+                    let packet = size.packet.saturating_add(extra);
+                    match self.data.load_request(now, packet, size.payload) {
+                        Some(packet) => return Some(PathNews::Ask(packet)),
+                        None => continue,
+                    }
+                }
+                Step::Done(Verdict::NoAnswer) => {
+                    tracing::debug!("the server does not say which packets pass");
+                    continue;
+                }
+                Step::Done(Verdict::AllPass) => {
+                    tracing::debug!("full packets pass on the way to the server");
+                    None
+                }
+                Step::Done(Verdict::Limit(size)) => Some(size),
+            };
+            if limit != self.path_limit {
+                self.path_limit = limit;
+                self.data.limit_packets(limit.map(|size| size.packet));
+                return Some(PathNews::Limit(limit));
+            }
+        }
     }
 
     /// Installs a key for opening.
@@ -126,6 +202,7 @@ impl Tunnel {
         let named = |at: Option<Instant>, name| at.map(|at| (at, name));
         [
             named(self.data.deadline(), "keepalive"),
+            named(self.probe.deadline(), "path probe"),
             named(self.session_limit.map(|(at, _)| at), "session timeout"),
             named(
                 self.activity.as_ref().and_then(Activity::deadline),
@@ -150,6 +227,9 @@ impl Tunnel {
         }
     }
 }
+
+/// Every path lets packets of this size through.
+const SMALL_PACKET: u16 = 576;
 
 /// Watches for `inactive`.
 #[derive(Debug)]

@@ -248,7 +248,8 @@ impl Handshake {
             State::AwaitResets => "the server's reset",
             State::InTls(in_tls) if in_tls.tls.is_handshaking() => {
                 "the TLS handshake, where servers fall silent that speak neither TLS 1.2 nor 1.3, \
-                 or share no cipher or signature with us"
+                 or share no cipher or signature with us (nothing but DHE or RSA for the key exchange, \
+                 a key on P-521)"
             }
             State::InTls(_) => {
                 "the server's half of the key exchange, where servers fall silent that refuse our \

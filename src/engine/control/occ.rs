@@ -15,11 +15,15 @@ pub fn options_string(config: &ConnectionConfig) -> String {
         .fallback
         .or_else(|| config.data.ciphers.first().copied());
     let mtu = config.data.tun_mtu;
-    let link_mtu = link_mtu(mtu, tcp, lzo, cipher, config.data.digest);
+    let fragment = if config.data.fragment.is_some() { 4 } else { 0 };
+    let link_mtu = link_mtu(mtu, tcp, lzo, cipher, config.data.digest) + fragment;
     let proto = if tcp { "TCPv4_CLIENT" } else { "UDPv4" };
     let mut text = format!("V4,dev-type tun,link-mtu {link_mtu},tun-mtu {mtu},proto {proto}");
     if lzo {
         text.push_str(",comp-lzo");
+    }
+    if fragment > 0 {
+        text.push_str(",mtu-dynamic");
     }
     if let Some(direction) = key_direction(&config.wrapping) {
         text.push_str(",keydir ");

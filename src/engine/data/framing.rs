@@ -22,6 +22,8 @@ pub enum Meaning {
     Exit,
     /// A message that needs no answer.
     Ignored,
+    /// The answer to [`load_request`], of any length.
+    Load,
     /// For the TUN device.
     Packet,
 }
@@ -123,13 +125,11 @@ pub fn meaning(payload: &[u8]) -> Result<Meaning, DropReason> {
     match payload {
         [0x40..=0x4f | 0x60..=0x6f, ..] => Ok(Meaning::Packet),
         payload if payload == PING => Ok(Meaning::Ignored),
-        payload if payload.starts_with(&OCC_MAGIC) => {
-            if payload.get(OCC_MAGIC.len()) == Some(&OCC_EXIT) {
-                Ok(Meaning::Exit)
-            } else {
-                Ok(Meaning::Ignored)
-            }
-        }
+        payload if payload.starts_with(&OCC_MAGIC) => Ok(match payload.get(OCC_MAGIC.len()) {
+            Some(&OCC_EXIT) => Meaning::Exit,
+            Some(&OCC_LOAD) => Meaning::Load,
+            _ => Meaning::Ignored,
+        }),
         _ => Err(DropReason::TunFraming),
     }
 }
@@ -150,9 +150,23 @@ pub const EXIT: [u8; 17] = {
     message
 };
 
+/// The payload that asks the peer for one that makes a packet of `wanted` bytes, headers of IP and transport not counted.
+/// It is filled up to `length` itself.
+#[must_use]
+pub fn load_request(wanted: u16, length: usize) -> Vec<u8> {
+    let mut message = Vec::with_capacity(length);
+    message.extend_from_slice(&OCC_MAGIC);
+    message.push(OCC_LOAD_REQUEST);
+    message.extend_from_slice(&wanted.to_be_bytes());
+    message.resize(length.max(message.len()), 0);
+    message
+}
+
 const OCC_MAGIC: [u8; 16] = [
     0x28, 0x7f, 0x34, 0x6b, 0xd4, 0xef, 0x7a, 0x81, 0x2d, 0x56, 0xb8, 0xd3, 0xaf, 0xc5, 0x45, 0x9c,
 ];
+const OCC_LOAD_REQUEST: u8 = 2;
+const OCC_LOAD: u8 = 3;
 const OCC_EXIT: u8 = 6;
 /// In front of a payload that is compressed by LZO.
 const LZO: u8 = 0x66;

@@ -5,6 +5,7 @@ pub mod classic;
 pub mod coalesce;
 pub mod epoch;
 mod flow;
+mod fragment;
 pub mod framing;
 pub mod inflate;
 pub mod keepalive;

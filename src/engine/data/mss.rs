@@ -1,13 +1,14 @@
 //! Clamps TCP's segment size in place, in the first packet of each direction.
 
 use super::checksum;
+use super::fragment;
 use super::key::Format;
 use super::packet::{self, IpVersion, TCP, TCP_CHECKSUM, flag, put, take};
 use super::plane::DataSetup;
-use crate::engine::settings::{Framing, MssFix, Transport};
+use crate::engine::settings::{Framing, MssFix, PacketLimit, Transport};
 
 /// The largest segment size that fits into one tunnel packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MssLimit {
     /// For TCP over IPv4; over IPv6 it is 20 less.
     pub v4: u16,
@@ -15,41 +16,21 @@ pub struct MssLimit {
 
 impl MssLimit {
     /// The limit for packets of this kind. `None`: nothing is clamped.
-    #[must_use]
-    pub fn new(setup: &DataSetup, format: Format, peer_id: bool, framing: Framing) -> Option<Self> {
-        let (size, outer) = match setup.mssfix {
+    pub(super) fn new(kind: Kind<'_>) -> Option<Self> {
+        let setup = kind.setup;
+        let payload = match setup.mssfix {
             MssFix::Off => return None,
-            MssFix::Fixed(size) => return Self::from_total(usize::from(size)),
-            MssFix::Default if setup.tun_mtu == 1500 => (1492, outer_headers(setup)),
-            MssFix::Default => return Self::from_total(usize::from(setup.tun_mtu)),
-            MssFix::Mtu(size) => (usize::from(size), outer_headers(setup)),
-            MssFix::Payload(size) => (usize::from(size), 0),
+            MssFix::Fixed(size) => Some(usize::from(size)),
+            MssFix::Default if setup.tun_mtu == 1500 => kind.largest_within(1492),
+            MssFix::Default => Some(usize::from(setup.tun_mtu)),
+            MssFix::Mtu(size) => kind.largest_within(usize::from(size)),
+            MssFix::Payload(size) => kind.largest_of(usize::from(size)),
         };
-        let stream_prefix = match setup.transport {
-            Transport::Tcp => 2,
-            Transport::Udp => 0,
-        };
-        let head = if peer_id { 4 } else { 1 };
-        let socks = usize::from(setup.socks_header);
-        let room = size.checked_sub(stream_prefix + head + socks + outer)?;
-        let framing = match framing {
-            Framing::None | Framing::V2 => 0,
-            Framing::Lzo | Framing::Swap => 1,
-        };
-        let payload = match format {
-            Format::Classic => room.checked_sub(20)?,
-            Format::Epoch => room.checked_sub(24)?,
-            Format::Legacy { digest } => {
-                let blocks = room.checked_sub(digest.output_len() + BLOCK)? / BLOCK * BLOCK;
-                // At least one byte of padding, and the packet id.
-                blocks.checked_sub(1 + 4)?
-            }
-        };
-        Self::from_total(payload.checked_sub(framing)?)
+        Self::from_total(payload?)
     }
 
     /// The limit for tunnelled packets of this length.
-    fn from_total(length: usize) -> Option<Self> {
+    pub(super) fn from_total(length: usize) -> Option<Self> {
         let v4 = length.checked_sub(IPV4_AND_TCP)?;
         (v4 > IPV6_MORE).then_some(Self {
             v4: u16::try_from(v4).ok()?,
@@ -125,8 +106,60 @@ fn find_mss(header: &[u8]) -> Option<usize> {
     }
 }
 
+/// The kind of packets that a key makes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind<'a> {
+    pub(super) setup: &'a DataSetup,
+    pub(super) format: Format,
+    pub(super) peer_id: bool,
+    pub(super) framing: Framing,
+    /// The header of `fragment` is in front of each payload.
+    pub(super) fragments: bool,
+}
+
+impl Kind<'_> {
+    /// The longest payload of an IP packet that has at most `packet` bytes on its way.
+    pub(super) fn largest_within(self, packet: usize) -> Option<usize> {
+        self.largest_of(packet.checked_sub(outer_headers(self.setup))?)
+    }
+
+    /// The longest payload of a packet within a limit.
+    pub(super) fn largest_whole(self, limit: PacketLimit) -> Option<usize> {
+        match limit {
+            PacketLimit::Mtu(size) => self.largest_within(usize::from(size)),
+            PacketLimit::Payload(size) => self.largest_of(usize::from(size)),
+        }
+    }
+
+    /// The longest payload of a packet that has at most `size` bytes without the headers of IP and transport.
+    fn largest_of(self, size: usize) -> Option<usize> {
+        let stream_prefix = match self.setup.transport {
+            Transport::Tcp => 2,
+            Transport::Udp => 0,
+        };
+        let head = if self.peer_id { 4 } else { 1 };
+        let socks = usize::from(self.setup.socks_header);
+        let room = size.checked_sub(stream_prefix + head + socks)?;
+        let framing = match self.framing {
+            Framing::None | Framing::V2 => 0,
+            Framing::Lzo | Framing::Swap => 1,
+        };
+        let payload = match self.format {
+            Format::Classic => room.checked_sub(20)?,
+            Format::Epoch => room.checked_sub(24)?,
+            Format::Legacy { digest } => {
+                let blocks = room.checked_sub(digest.output_len() + BLOCK)? / BLOCK * BLOCK;
+                // At least one byte of padding, and the packet id.
+                blocks.checked_sub(1 + 4)?
+            }
+        };
+        let fragment = if self.fragments { fragment::HEADER } else { 0 };
+        payload.checked_sub(framing + fragment)
+    }
+}
+
 /// The headers around a tunnel packet on its way.
-const fn outer_headers(setup: &DataSetup) -> usize {
+pub(super) const fn outer_headers(setup: &DataSetup) -> usize {
     let ip = if setup.outer_ipv6 { 40 } else { 20 };
     let transport = match setup.transport {
         Transport::Tcp => 20,
@@ -147,7 +180,17 @@ mod tests {
 
     fn limit(mssfix: MssFix, format: Format, peer_id: bool, framing: Framing) -> Option<u16> {
         let setup = DataSetup { mssfix, ..setup() };
-        MssLimit::new(&setup, format, peer_id, framing).map(|limit| limit.v4)
+        MssLimit::new(kind(&setup, format, peer_id, framing)).map(|limit| limit.v4)
+    }
+
+    fn kind(setup: &DataSetup, format: Format, peer_id: bool, framing: Framing) -> Kind<'_> {
+        Kind {
+            setup,
+            format,
+            peer_id,
+            framing,
+            fragments: false,
+        }
     }
 
     #[test]
@@ -208,7 +251,7 @@ mod tests {
             tun_mtu: 1400,
             ..setup()
         };
-        let limit = MssLimit::new(&setup, Format::Classic, true, Framing::None);
+        let limit = MssLimit::new(kind(&setup, Format::Classic, true, Framing::None));
         assert_eq!(limit, Some(MssLimit { v4: 1360 }));
     }
 
@@ -220,7 +263,7 @@ mod tests {
             transport: Transport::Tcp,
             ..setup()
         };
-        let limit = MssLimit::new(&setup, Format::Classic, true, Framing::None);
+        let limit = MssLimit::new(kind(&setup, Format::Classic, true, Framing::None));
         assert_eq!(
             limit,
             Some(MssLimit {
@@ -237,7 +280,7 @@ mod tests {
                 socks_header,
                 ..setup()
             };
-            let limit = MssLimit::new(&setup, Format::Classic, true, Framing::None);
+            let limit = MssLimit::new(kind(&setup, Format::Classic, true, Framing::None));
             let v4 = 1492 - 28 - 24 - 40 - u16::from(socks_header);
             assert_eq!(limit, Some(MssLimit { v4 }));
         }

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use rustls::crypto::SecureRandom;
 
+use super::fragment::{self, Joiner, Piece};
 use super::framing::{self, Content, EXIT, Meaning, PING};
 use super::inflate::Inflater;
 use super::keepalive::Keepalive;
 use super::key::{DataKey, KeyError};
+use super::mss::outer_headers;
 use super::slot::{Slot, head_of};
 use super::stats::{DropReason, Stats};
-use crate::engine::settings::{CompressionPolicy, MssFix, Transport};
+use crate::engine::settings::{CompressionPolicy, MssFix, PacketLimit, Transport};
 
 /// What the data channel needs to know beside its keys.
 #[derive(Debug, Clone)]
@@ -48,6 +50,11 @@ pub enum Notice {
         /// The key.
         key_id: u8,
     },
+    /// The answer to [`DataPlane::load_request`] came in.
+    LoadHeard {
+        /// The length of its payload, which the peer chose.
+        payload: usize,
+    },
     /// An authentic packet came under a key that does not send yet: the peer has it, so it may be switched to. Said
     /// once per key.
     NewerKeyHeard {
@@ -77,13 +84,29 @@ pub struct DataPlane {
     keepalive: Keepalive,
     /// For compressed packets, if they are let in.
     inflater: Option<Inflater>,
-    /// The length of a decompressed packet that nobody has taken; 0: none.
-    inflated: usize,
+    /// For payloads in pieces, if `fragment` is in use.
+    joiner: Option<Box<Joiner>>,
+    fragment: Option<PacketLimit>,
+    /// A packet that does not lie where it came in, and that nobody has taken.
+    aside: Aside,
     stats: Stats,
+    /// What passes on the way to the peer, in bytes of whole IP packets, if that is less than what the profile expects.
+    path_limit: Option<u16>,
     peer_exited: bool,
+    load_heard: Option<usize>,
     newer_key: Option<u8>,
     used_up: Option<u8>,
     message: [u8; MESSAGE_ROOM],
+}
+
+/// Where a packet lies that is not where it came in.
+#[derive(Debug)]
+enum Aside {
+    /// So many bytes of what was decompressed.
+    Inflated(usize),
+    /// This part of a payload that came in pieces.
+    Joined(Vec<u8>, Range<usize>),
+    Nothing,
 }
 
 impl DataPlane {
@@ -97,13 +120,17 @@ impl DataPlane {
                 )),
                 CompressionPolicy::No => None,
             },
-            inflated: 0,
+            joiner: None,
+            fragment: None,
+            aside: Aside::Nothing,
             setup,
             slots: std::array::from_fn(|_| None),
             sending: None,
             keepalive: Keepalive::new(now),
             stats: Stats::default(),
+            path_limit: None,
             peer_exited: false,
+            load_heard: None,
             newer_key: None,
             used_up: None,
             message: [0; MESSAGE_ROOM],
@@ -116,7 +143,11 @@ impl DataPlane {
     ///
     /// [`KeyError`] if the parts contradict each other.
     pub fn install(&mut self, key: &DataKey) -> Result<(), KeyError> {
-        let slot = Slot::new(&self.setup, key)?;
+        let mut slot = Slot::new(&self.setup, key)?;
+        if self.fragment.is_some() {
+            slot.use_fragments();
+        }
+        slot.set_mss(&self.setup, self.longest_payload(&slot));
         self.drop_key(key.key_id);
         *self
             .slots
@@ -162,9 +193,52 @@ impl DataPlane {
     /// Sets the MTU of the TUN device.
     pub fn set_tun_mtu(&mut self, tun_mtu: u16) {
         self.setup.tun_mtu = tun_mtu;
-        for slot in self.slots.iter_mut().flatten() {
-            slot.set_mss(&self.setup);
+        self.set_mss();
+    }
+
+    /// Fits TCP into IP packets of at most so many bytes, unless it is not to be clamped at all; `None`: as the setup says.
+    pub fn limit_packets(&mut self, packet: Option<u16>) {
+        self.path_limit = packet;
+        self.set_mss();
+    }
+
+    fn set_mss(&mut self) {
+        let mut slots = std::mem::take(&mut self.slots);
+        for slot in slots.iter_mut().flatten() {
+            slot.set_mss(&self.setup, self.longest_payload(slot));
         }
+        self.slots = slots;
+    }
+
+    fn longest_payload(&self, slot: &Slot) -> Option<usize> {
+        let kind = slot.kind(&self.setup);
+        let path = self
+            .path_limit
+            .and_then(|packet| kind.largest_within(usize::from(packet)));
+        let fragment = self.fragment.and_then(|limit| kind.largest_whole(limit));
+        path.into_iter().chain(fragment).min()
+    }
+
+    /// Both sides put the header of `fragment` in front of each payload, and cut what makes packets above the limit. For
+    /// keys that are installed from here on.
+    pub fn use_fragments(&mut self, limit: PacketLimit) {
+        let longest = usize::from(self.setup.tun_mtu_max.max(self.setup.tun_mtu)) + INFLATE_MARGIN;
+        self.fragment = Some(limit);
+        self.joiner = Some(Box::new(Joiner::new(longest)));
+    }
+
+    /// The longest payload that need not be cut. `None` without a key, or where nothing is ever cut.
+    #[must_use]
+    pub fn largest_whole(&self) -> Option<usize> {
+        let slot = self.slots.get(usize::from(self.sending?))?.as_deref()?;
+        slot.kind(&self.setup).largest_whole(self.fragment?)
+    }
+
+    /// The longest payload that makes an IP packet of at most `packet` bytes. `None` without a key, or if there is no room.
+    #[must_use]
+    pub fn largest_within(&self, packet: u16) -> Option<usize> {
+        let slot = self.slots.get(usize::from(self.sending?))?.as_deref()?;
+        slot.kind(&self.setup).largest_within(usize::from(packet))
     }
 
     /// Something authentic was heard beside data packets: the peer is alive.
@@ -175,7 +249,7 @@ impl DataPlane {
     /// Opens a data packet where it lies. The answer is where in `packet` the tunnelled IP packet is; `None`: dropped
     /// and counted, or no traffic (ping and the like), or a compressed packet: then [`DataPlane::take_inflated`] has it.
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
-        self.inflated = 0;
+        self.aside = Aside::Nothing;
         match self.try_open(now, packet) {
             Ok(payload) => payload,
             Err(reason) => {
@@ -185,13 +259,13 @@ impl DataPlane {
         }
     }
 
-    /// The IP packet that the packet opened last held in compressed form. Each is given once.
+    /// The IP packet that the packet opened last held in compressed form, or was the last piece of. Each is given once.
     pub fn take_inflated(&mut self) -> Option<&mut [u8]> {
-        let length = std::mem::take(&mut self.inflated);
-        if length == 0 {
-            return None;
+        match std::mem::replace(&mut self.aside, Aside::Nothing) {
+            Aside::Inflated(length) => self.inflater.as_mut()?.inflated(length),
+            Aside::Joined(bytes, place) => self.joiner.as_mut()?.lend(bytes).get_mut(place),
+            Aside::Nothing => None,
         }
-        self.inflater.as_mut()?.inflated(length)
     }
 
     /// How many bytes [`DataPlane::seal`] needs in front of a payload (exactly) and behind it (at most).
@@ -234,10 +308,28 @@ impl DataPlane {
         self.seal_message(now, &EXIT)
     }
 
+    /// A sealed question for a packet of as many bytes as an IP packet of `packet` bytes has behind its headers; the
+    /// question has a payload of `payload` bytes itself. `None` without a key.
+    pub fn load_request(&mut self, now: Instant, packet: u16, payload: u16) -> Option<Vec<u8>> {
+        let around = outer_headers(&self.setup) + usize::from(self.setup.socks_header);
+        let wanted = u16::try_from(usize::from(packet).checked_sub(around)?).ok()?;
+        let text = framing::load_request(wanted, usize::from(payload));
+        let (front, back) = self.seal_room();
+        let mut buffer = vec![0; front + text.len() + back];
+        let place = front..front + text.len();
+        buffer.get_mut(place.clone())?.copy_from_slice(&text);
+        let sealed = self.try_seal(&mut buffer, place).ok()?;
+        self.keepalive.sent(now);
+        buffer.get(sealed).map(<[u8]>::to_vec)
+    }
+
     /// The next thing to know; `None` if there is nothing more at `now`.
     pub fn poll(&mut self, now: Instant) -> Option<Notice> {
         if std::mem::take(&mut self.peer_exited) {
             return Some(Notice::PeerExited);
+        }
+        if let Some(payload) = self.load_heard.take() {
+            return Some(Notice::LoadHeard { payload });
         }
         if let Some(key_id) = self.newer_key.take() {
             return Some(Notice::NewerKeyHeard { key_id });
@@ -281,6 +373,42 @@ impl DataPlane {
             slot.known_to_peer = true;
             self.newer_key = Some(key_id);
         }
+        let framed = match &mut self.joiner {
+            None => framed,
+            Some(joiner) => {
+                let payload = packet.get(framed.clone()).ok_or(DropReason::Buffer)?;
+                match joiner.take(now, payload)? {
+                    Piece::Whole => framed.start + fragment::HEADER..framed.end,
+                    Piece::Part => return Ok(None),
+                    Piece::Joined(whole) => return self.take_joined(key_id, whole),
+                }
+            }
+        };
+        self.take_payload(key_id, packet, framed)
+    }
+
+    #[cold]
+    fn take_joined(
+        &mut self,
+        key_id: u8,
+        mut whole: Vec<u8>,
+    ) -> Result<Option<Range<usize>>, DropReason> {
+        let framed = 0..whole.len();
+        if let Some(place) = self.take_payload(key_id, &mut whole, framed)? {
+            self.aside = Aside::Joined(whole, place);
+        }
+        Ok(None)
+    }
+
+    /// Takes an opened payload; the answer is where in `packet` the IP packet is, if it is there.
+    #[inline]
+    fn take_payload(
+        &mut self,
+        key_id: u8,
+        packet: &mut [u8],
+        framed: Range<usize>,
+    ) -> Result<Option<Range<usize>>, DropReason> {
+        let slot = slot_mut(&mut self.slots, key_id).ok_or(DropReason::KeyState)?;
         let (bytes, place) = match slot.unframe(packet, framed)? {
             Content::Plain(payload) => {
                 let bytes = packet.get_mut(payload.clone()).ok_or(DropReason::Buffer)?;
@@ -295,6 +423,10 @@ impl DataPlane {
         match framing::meaning(bytes)? {
             Meaning::Packet => {}
             Meaning::Ignored => return Ok(None),
+            Meaning::Load => {
+                self.load_heard = Some(bytes.len());
+                return Ok(None);
+            }
             Meaning::Exit => {
                 self.peer_exited = true;
                 return Ok(None);
@@ -305,7 +437,7 @@ impl DataPlane {
         }
         self.stats.tun_written.add(bytes.len());
         if place.is_none() {
-            self.inflated = bytes.len();
+            self.aside = Aside::Inflated(bytes.len());
         }
         Ok(place)
     }

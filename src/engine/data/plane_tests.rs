@@ -1,5 +1,7 @@
 //! Tests of the data plane.
 
+#[path = "plane_tests/fragments.rs"]
+mod fragments;
 #[path = "plane_tests/peer_ids.rs"]
 mod peer_ids;
 

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use super::classic::Classic;
 use super::epoch::Epoch;
+use super::fragment;
 use super::framing::Content;
 use super::key::{DataKey, Format, KeyError};
 use super::legacy::Legacy;
-use super::mss::MssLimit;
+use super::mss::{Kind, MssLimit};
 use super::plane::DataSetup;
 use super::stats::DropReason;
 use crate::engine::crypto::replay::ReplayWindow;
@@ -20,6 +21,8 @@ pub(super) struct Slot {
     codec: Codec,
     format: Format,
     framing: Framing,
+    /// A header of `fragment` is in front of each payload.
+    fragments: bool,
     pub(super) mss: Option<MssLimit>,
     bytes: u64,
     packets: u64,
@@ -63,6 +66,7 @@ impl Slot {
             codec,
             format: key.format,
             framing: key.framing,
+            fragments: false,
             mss: None,
             bytes: 0,
             packets: 0,
@@ -71,13 +75,31 @@ impl Slot {
             limit_said: false,
             known_to_peer: false,
         };
-        slot.set_mss(setup);
+        slot.set_mss(setup, None);
         Ok(slot)
     }
 
-    pub(super) fn set_mss(&mut self, setup: &DataSetup) {
-        let peer_id = matches!(self.head, Head::V2(_));
-        self.mss = MssLimit::new(setup, self.format, peer_id, self.framing);
+    /// Puts the header of `fragment` in front of each payload, and expects it there.
+    pub(super) const fn use_fragments(&mut self) {
+        self.fragments = true;
+    }
+
+    /// Clamps as the setup says, and so that tunnelled packets have at most `payload` bytes.
+    pub(super) fn set_mss(&mut self, setup: &DataSetup, payload: Option<usize>) {
+        let most = payload.and_then(MssLimit::from_total);
+        self.mss =
+            MssLimit::new(self.kind(setup)).map(|limit| most.map_or(limit, |most| limit.min(most)));
+    }
+
+    /// What its packets are like.
+    pub(super) const fn kind<'a>(&self, setup: &'a DataSetup) -> Kind<'a> {
+        Kind {
+            setup,
+            format: self.format,
+            peer_id: matches!(self.head, Head::V2(_)),
+            framing: self.framing,
+            fragments: self.fragments,
+        }
     }
 
     /// Bytes in front of a payload (exactly) and behind it (at most).
@@ -88,8 +110,9 @@ impl Slot {
             Codec::Legacy(codec) => codec.room(),
         };
         let (framing_front, framing_back) = self.framing.room();
+        let fragment = if self.fragments { fragment::HEADER } else { 0 };
         (
-            self.head.bytes().len() + front + framing_front,
+            self.head.bytes().len() + front + fragment + framing_front,
             back + framing_back,
         )
     }
@@ -103,7 +126,10 @@ impl Slot {
         if payload.is_empty() {
             return Err(DropReason::Buffer);
         }
-        let framed = self.framing.wrap(buffer, payload)?;
+        let mut framed = self.framing.wrap(buffer, payload)?;
+        if self.fragments {
+            framed = fragment::mark_whole(buffer, framed)?;
+        }
         self.count(framed.len());
         match &mut self.codec {
             Codec::Classic(codec) => codec.seal(self.head, buffer, framed),

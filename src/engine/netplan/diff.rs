@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{DeviceAddress, DnsPlan, NetPlan, Route};
+use super::{DeviceAddress, DnsPlan, HostRoute, NetPlan, Route};
 
 /// One change of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Change {
     AddAddress(DeviceAddress),
     /// An address stays outside of the tunnel.
     AddBypass(IpAddr),
+    /// Routes to the addresses of a host are added.
+    AddHostRoute(HostRoute),
     /// A route is added. That it exists is no error.
     AddRoute(Route),
     /// IPv4 beside the tunnel is blocked, or is no longer.
@@ -19,10 +21,16 @@ pub enum Change {
     BlockIpv6(bool),
     /// The local subnets are blocked, or are no longer.
     BlockLocal(bool),
+    /// The DHCP servers of the links stay outside of the tunnel, or need not.
+    BypassDhcp(bool),
+    /// The name servers in use before stay outside of the tunnel, or need not.
+    BypassDns(bool),
     /// An address leaves the device.
     RemoveAddress(DeviceAddress),
     /// An address need not stay outside of the tunnel.
     RemoveBypass(IpAddr),
+    /// The routes to the addresses of a host are removed.
+    RemoveHostRoute(HostRoute),
     /// A route is removed. That it is gone is no error.
     RemoveRoute(Route),
     /// An address changes its netmask or far end. Routes of the device may vanish with the old one; those that must be
@@ -72,10 +80,14 @@ impl NetPlan {
         }
         let gone = self.address_changes(next, &mut changes);
         self.route_changes(next, &mut changes);
+        let coming = missing(&next.host_routes, &self.host_routes);
+        changes.extend(coming.cloned().map(Change::AddHostRoute));
         if self.dns != next.dns {
             changes.push(Change::SetDns(next.dns.clone()));
         }
         self.route_removals(next, &mut changes);
+        let going = missing(&self.host_routes, &next.host_routes);
+        changes.extend(going.cloned().map(Change::RemoveHostRoute));
         changes.extend(gone.into_iter().map(Change::RemoveAddress));
         changes.extend(missing(&self.bypass, &next.bypass).map(|it| Change::RemoveBypass(*it)));
         self.blocks(next, false, &mut changes);
@@ -91,6 +103,12 @@ impl NetPlan {
         }
         if next.block_local == on && self.block_local != on {
             changes.push(Change::BlockLocal(on));
+        }
+        if next.bypass_dhcp == on && self.bypass_dhcp != on {
+            changes.push(Change::BypassDhcp(on));
+        }
+        if next.bypass_dns == on && self.bypass_dns != on {
+            changes.push(Change::BypassDns(on));
         }
     }
 
@@ -148,13 +166,17 @@ impl NetPlan {
         match change {
             Change::AddAddress(address) => self.addresses.push(*address),
             Change::AddBypass(address) => self.bypass.push(*address),
+            Change::AddHostRoute(route) => self.host_routes.push(route.clone()),
             Change::AddRoute(route) if self.routes.contains(route) => {}
             Change::AddRoute(route) => self.routes.push(route.clone()),
             Change::BlockIpv4(on) => self.block_ipv4 = *on,
             Change::BlockIpv6(on) => self.block_ipv6 = *on,
             Change::BlockLocal(on) => self.block_local = *on,
+            Change::BypassDhcp(on) => self.bypass_dhcp = *on,
+            Change::BypassDns(on) => self.bypass_dns = *on,
             Change::RemoveAddress(address) => self.addresses.retain(|known| known != address),
             Change::RemoveBypass(address) => self.bypass.retain(|known| known != address),
+            Change::RemoveHostRoute(route) => self.host_routes.retain(|known| known != route),
             Change::RemoveRoute(route) => self.routes.retain(|known| known != route),
             Change::ReplaceAddress { old, new } => {
                 self.addresses.retain(|known| known != old);
@@ -229,18 +251,30 @@ mod tests {
             list.dedup();
             list
         });
-        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        let flags = any::<[bool; 5]>();
+        let hosts = proptest::sample::subsequence(vec!["a.example", "b.example"], 0..=2);
         let bypass = proptest::sample::subsequence(vec!["1.1.1.1", "2.2.2.2", "::1"], 0..=3);
         let dns = proptest::sample::subsequence(vec!["8.8.8.8:0", "9.9.9.9:53"], 0..=2);
-        (addresses, routes(), flags, bypass, dns, 68_u16..71).prop_map(
-            |(addresses, routes, flags, bypass, dns, mtu)| NetPlan {
+        (addresses, routes(), hosts, flags, bypass, dns, 68_u16..71).prop_map(
+            |(addresses, routes, hosts, flags, bypass, dns, mtu)| NetPlan {
                 mtu,
                 addresses,
                 routes,
+                host_routes: hosts
+                    .into_iter()
+                    .map(|host| HostRoute {
+                        host: host.to_owned(),
+                        prefix: 32,
+                        via: RouteVia::PreviousDefault,
+                        metric: None,
+                    })
+                    .collect(),
                 bypass: bypass.into_iter().map(|it| it.parse().unwrap()).collect(),
-                block_ipv4: flags.0,
-                block_ipv6: flags.1,
-                block_local: flags.2,
+                block_ipv4: flags[0],
+                block_ipv6: flags[1],
+                block_local: flags[2],
+                bypass_dhcp: flags[3],
+                bypass_dns: flags[4],
                 dns: DnsPlan {
                     servers: dns
                         .into_iter()
@@ -260,6 +294,7 @@ mod tests {
     fn sorted(mut plan: NetPlan) -> NetPlan {
         plan.addresses.sort();
         plan.bypass.sort();
+        plan.host_routes.sort_by_key(|route| route.host.clone());
         plan.routes
             .sort_by_key(|route| (route.destination, route.metric));
         plan
@@ -291,16 +326,24 @@ mod tests {
         fn protection_comes_first_and_goes_last(from in plan(), to in plan()) {
             let changes = changes(&from, &to);
             let rank = |change: &Change| match change {
-                Change::BlockIpv4(true) | Change::BlockIpv6(true) | Change::BlockLocal(true) => 0,
+                Change::BlockIpv4(true)
+                | Change::BlockIpv6(true)
+                | Change::BlockLocal(true)
+                | Change::BypassDhcp(true)
+                | Change::BypassDns(true) => 0,
                 Change::AddBypass(_) => 1,
                 Change::SetMtu(_) | Change::SetQueueLength(_) => 2,
                 Change::AddAddress(_) | Change::ReplaceAddress { .. } => 3,
-                Change::AddRoute(_) | Change::ReplaceRoute(_) => 4,
+                Change::AddHostRoute(_) | Change::AddRoute(_) | Change::ReplaceRoute(_) => 4,
                 Change::SetDns(_) => 5,
-                Change::RemoveRoute(_) => 6,
+                Change::RemoveHostRoute(_) | Change::RemoveRoute(_) => 6,
                 Change::RemoveAddress(_) => 7,
                 Change::RemoveBypass(_) => 8,
-                Change::BlockIpv4(false) | Change::BlockIpv6(false) | Change::BlockLocal(false) => 9,
+                Change::BlockIpv4(false)
+                | Change::BlockIpv6(false)
+                | Change::BlockLocal(false)
+                | Change::BypassDhcp(false)
+                | Change::BypassDns(false) => 9,
             };
             prop_assert!(changes.windows(2).all(|pair| rank(&pair[0]) <= rank(&pair[1])));
         }

@@ -11,6 +11,10 @@ pub use super::settings::{DnsSec, DnsTransport};
 
 /// The network as it must become while the session is connected. Two equal plans need no work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a wish of its own, and they are independent"
+)]
 pub struct NetPlan {
     /// The device's name as the profile wants it: `tun` for the first free `tunN`, else the name itself.
     pub device: String,
@@ -22,9 +26,15 @@ pub struct NetPlan {
     pub addresses: Vec<DeviceAddress>,
     /// Routes, in the order in which they are to be added.
     pub routes: Vec<Route>,
+    /// Routes to hosts whose addresses are still to be looked up, before the tunnel stands.
+    pub host_routes: Vec<HostRoute>,
     /// The server's address (and others) that must stay outside of the tunnel: host routes by the way that was best
     /// before.
     pub bypass: Vec<IpAddr>,
+    /// `redirect-gateway bypass-dhcp`: the DHCP servers of the host's links stay outside of the tunnel.
+    pub bypass_dhcp: bool,
+    /// `redirect-gateway bypass-dns`: the name servers in use before stay outside of the tunnel.
+    pub bypass_dns: bool,
     /// Drop IPv4 that would leave the host beside the tunnel (`block-ipv4`).
     pub block_ipv4: bool,
     /// Drop IPv6 that would leave the host beside the tunnel (`block-ipv6`).
@@ -37,6 +47,16 @@ pub struct NetPlan {
     pub mark: Option<u32>,
     /// The routing table for the routes (`route-table`), the main one by default.
     pub table: Option<u32>,
+}
+
+impl NetPlan {
+    /// Makes the device take no packets above `payload` bytes, as far as its addresses allow that: IPv6 needs 1280.
+    pub fn fit_into(&mut self, payload: u16) {
+        const IPV6_NEEDS: u16 = 1280;
+        let ipv6 = self.addresses.iter().any(|it| it.network.addr().is_ipv6());
+        let least = if ipv6 { IPV6_NEEDS } else { 0 };
+        self.mtu = self.mtu.min(payload.max(least));
+    }
 }
 
 /// An address of the device.
@@ -53,6 +73,19 @@ pub struct DeviceAddress {
 pub struct Route {
     /// Where to. No host bits are set.
     pub destination: IpNet,
+    /// Which way.
+    pub via: RouteVia,
+    /// Its metric, if one is wanted.
+    pub metric: Option<u32>,
+}
+
+/// A route to each IPv4 address of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRoute {
+    /// The host's name.
+    pub host: String,
+    /// How many bits of each address count.
+    pub prefix: u8,
     /// Which way.
     pub via: RouteVia,
     /// Its metric, if one is wanted.

@@ -16,7 +16,11 @@ pub mod revocation;
 pub mod signature;
 mod small_rsa;
 
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
 use thiserror::Error;
 use zeroize::Zeroize;
 
@@ -32,6 +36,19 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The key, ready to sign.
+    ///
+    /// # Errors
+    ///
+    /// [`PkiError::Unsupported`] with the kind of the key, if there is no cryptography for it.
+    pub fn signing_key(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, PkiError> {
+        let loaded = provider.key_provider.load_private_key(self.key.clone_key());
+        loaded.map_err(|_| {
+            let kind = private_key::describe(&self.key);
+            PkiError::Unsupported(format!("a private key of {kind} ({USABLE_KEYS})"))
+        })
+    }
+
     /// Reads `cert`, `key` and `extra-certs`, all PEM. The first certificate of `cert` is the leaf; the rest of it and
     /// all of `extra` are sent with it.
     ///
@@ -219,6 +236,9 @@ fn certificate(der: &[u8]) -> Result<CertificateDer<'static>, PkiError> {
     let length = der.len() - rest.len();
     Ok(CertificateDer::from(der[..length].to_vec()))
 }
+
+const USABLE_KEYS: &str =
+    "usable are RSA with 2048 to 8192 bits, ECDSA with P-256 and P-384, Ed25519";
 
 #[cfg(test)]
 mod tests {

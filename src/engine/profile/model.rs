@@ -12,8 +12,8 @@ use crate::engine::crypto::hmac::Digest;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::secret::{SecretBytes, SecretText};
 use crate::engine::settings::{
-    CertProfile, CompressionPolicy, DataConfig, Framing, MssFix, PeerChecks, PeerInfo, PullRules,
-    Timing, TlsVersion, Transport,
+    CertProfile, CompressionPolicy, DataConfig, Framing, MssFix, PacketLimit, PeerChecks, PeerInfo,
+    PullRules, Timing, TlsVersion, Transport,
 };
 
 /// A profile that has been understood, and found to hold together.
@@ -86,6 +86,11 @@ impl Profile {
             tun_mtu: remote.options.tun_mtu,
             tun_mtu_max: remote.options.tun_mtu_max,
             mssfix: remote.options.mssfix,
+            fragment: remote
+                .options
+                .fragment
+                .filter(|_| remote.transport == Transport::Udp),
+            probe_path: remote.options.probe_path,
             replay_window: self.data.replay_window,
             socks_header: if socks && remote.transport == Transport::Udp {
                 10
@@ -167,6 +172,10 @@ pub struct RemoteOptions {
     pub tun_mtu_max: u16,
     /// `mssfix`.
     pub mssfix: MssFix,
+    /// `fragment`; without effect over TCP.
+    pub fragment: Option<PacketLimit>,
+    /// Whether the server is asked which packets pass on the way; off by `disable-occ`.
+    pub probe_path: bool,
     /// The largest control packet on the wire.
     pub control_packet_size: u16,
     /// How many goodbyes on UDP.

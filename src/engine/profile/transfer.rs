@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{BadValue, choice, number, seconds, word};
-use crate::engine::settings::{Framing, MssFix};
+use crate::engine::settings::{Framing, MssFix, PacketLimit};
 
 /// `compress` and `comp-lzo` in the profile or in a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,18 @@ pub(super) fn mssfix(args: &[&str]) -> Result<MssFix, BadValue> {
             Ok(form(size))
         }
     }
+}
+
+/// `fragment N [mtu]`; zero is off.
+pub(super) fn fragment(args: &[&str]) -> Result<Option<PacketLimit>, BadValue> {
+    if args.first() == Some(&"0") {
+        return Ok(None);
+    }
+    let size = number(args, 0, 154..=u16::MAX)?;
+    if args.len() > 1 {
+        return choice(args, 1, &[("mtu", Some(PacketLimit::Mtu(size)))]);
+    }
+    Ok(Some(PacketLimit::Payload(size)))
 }
 
 /// `inactive N [bytes]`; zero is never.
@@ -131,6 +143,15 @@ mod tests {
         assert_eq!(mssfix(&["1400", "fixed"]), Ok(MssFix::Fixed(1400)));
         assert!(mssfix(&["153"]).is_err());
         assert!(mssfix(&["1400", "other"]).is_err());
+    }
+
+    #[test]
+    fn fragment_has_three_forms() {
+        assert_eq!(fragment(&["0"]), Ok(None));
+        assert_eq!(fragment(&["1300"]), Ok(Some(PacketLimit::Payload(1300))));
+        assert_eq!(fragment(&["1300", "mtu"]), Ok(Some(PacketLimit::Mtu(1300))));
+        assert!(fragment(&["60"]).is_err());
+        assert!(fragment(&[]).is_err());
     }
 
     #[test]

@@ -174,7 +174,12 @@ pub struct RouteOption {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteDestination {
     /// A name that must be resolved first; only from the profile, or with `allow-pull-fqdn`.
-    Host(String),
+    Host {
+        /// The name.
+        name: String,
+        /// How many bits of each of its addresses count.
+        prefix: u8,
+    },
     /// The default gateway that there was before the tunnel.
     NetGateway,
     /// A network without host bits.
@@ -237,7 +242,7 @@ fn route(args: &[&str], author: Author) -> Result<RouteOption, BadValue> {
         _ => match (text.parse::<Ipv4Addr>(), text.parse::<Ipv4Net>()) {
             (Ok(address), _) => network(address, prefix(args, 32)?)?,
             (_, Ok(net)) => network(net.addr(), net.prefix_len())?,
-            _ => route_host(text, author)?,
+            _ => route_host(text, prefix(args, 32)?, author)?,
         },
     };
     Ok(RouteOption {
@@ -270,7 +275,7 @@ fn host_bits(given: &str, right: &str) -> BadValue {
     BadValue::because(0, format!("{given} has bits set beyond its netmask"), right)
 }
 
-fn route_host(text: &str, author: Author) -> Result<RouteDestination, BadValue> {
+fn route_host(text: &str, prefix: u8, author: Author) -> Result<RouteDestination, BadValue> {
     match author {
         _ if !is_host_name(text) => Err(BadValue::new(0, text, "an IPv4 network")),
         Author::Server { host_names: false } => {
@@ -282,7 +287,8 @@ fn route_host(text: &str, author: Author) -> Result<RouteDestination, BadValue> 
             ))
         }
         Author::Server { host_names: true } | Author::User => {
-            Ok(RouteDestination::Host(text.to_owned()))
+            let name = text.to_owned();
+            Ok(RouteDestination::Host { name, prefix })
         }
     }
 }
@@ -405,7 +411,10 @@ mod tests {
         let options = applied(&[&["route", "host.example"]]);
         assert_eq!(
             options.routes[0].destination,
-            RouteDestination::Host("host.example".into())
+            RouteDestination::Host {
+                name: "host.example".into(),
+                prefix: 32
+            }
         );
     }
 

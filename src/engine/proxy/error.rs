@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::engine::error::ConnectionError;
+use crate::engine::error::{ConnectionError, ProxyKind};
 
 /// Why the way through a proxy does not open.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,13 +33,11 @@ pub enum ProxyError {
     /// The SOCKS proxy refuses with this code.
     #[error("the SOCKS proxy refuses: {}", said(.0))]
     RefusedSocks(u8),
-    /// The SOCKS proxy demands a login, and there is none in the profile.
-    #[error(
-        "the SOCKS proxy demands a user name and a password (in a file that socks-proxy names)"
-    )]
+    /// The SOCKS proxy demands a login, and there is none.
+    #[error("SOCKS proxy requires credentials")]
     SocksLoginNeeded,
     /// The SOCKS proxy refused the login.
-    #[error("the SOCKS proxy refused user name and password")]
+    #[error("SOCKS proxy credentials were not accepted")]
     SocksLoginRefused,
     /// We cannot ask it for that.
     #[error("{0}")]
@@ -68,9 +66,19 @@ impl ProxyError {
 
 impl From<ProxyError> for ConnectionError {
     fn from(error: ProxyError) -> Self {
-        let refused = error == ProxyError::CredentialsRefused;
-        if refused || error == ProxyError::CredentialsNeeded {
-            Self::ProxyCredentials { refused }
+        let wanted = match error {
+            ProxyError::CredentialsNeeded => Some((ProxyKind::Http, false)),
+            ProxyError::CredentialsRefused => Some((ProxyKind::Http, true)),
+            ProxyError::SocksLoginNeeded => Some((ProxyKind::Socks, false)),
+            ProxyError::SocksLoginRefused => Some((ProxyKind::Socks, true)),
+            ProxyError::Malformed(_)
+            | ProxyError::NoCommonMethod { .. }
+            | ProxyError::Refused { .. }
+            | ProxyError::RefusedSocks(_)
+            | ProxyError::Unusable(_) => None,
+        };
+        if let Some((kind, refused)) = wanted {
+            Self::ProxyCredentials { kind, refused }
         } else if error.is_passing() {
             Self::Transport(error.to_string())
         } else {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::super::config::build::BlueprintError;
+use super::super::error::ProxyKind;
 use super::super::event::Input;
 use super::super::secret::SecretText;
 use super::command::{Accepted, Answer, Refusal};
@@ -45,8 +46,8 @@ impl Live {
 
     /// Asks for what the login lacks.
     pub(super) fn ask(&mut self, context: &mut Context) {
-        if self.proxy_login.is_missing() {
-            ask_proxy(context);
+        if let Some(kind) = self.proxy_login.missing() {
+            ask_proxy(context, kind);
         }
         for missing in self.login.missing() {
             match missing {
@@ -170,13 +171,13 @@ fn is_open(context: &Context, group: InputGroup) -> bool {
         .any(|question| question.group == group)
 }
 
-fn ask_proxy(context: &mut Context) {
+fn ask_proxy(context: &mut Context, kind: ProxyKind) {
     if is_open(context, InputGroup::HttpProxy) {
         return;
     }
-    context.questions.ask_proxy_credentials();
+    context.questions.ask_proxy_credentials(kind);
     context.push(Effect::Attention(Attention::new(InputGroup::HttpProxy, "")));
-    context.announce(Status::require_user("HTTP proxy credentials"));
+    context.announce(Status::require_user(&format!("{kind} proxy credentials")));
 }
 
 pub(super) fn ask_pending(context: &mut Context, echo: bool, response_required: bool, text: &str) {

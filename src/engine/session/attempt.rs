@@ -28,7 +28,7 @@ impl Live {
             Ok(()) => {}
             Err(error) => return self.no_blueprint(context, now, error),
         }
-        if !self.login.missing().is_empty() || self.proxy_login.is_missing() {
+        if !self.login.missing().is_empty() || self.proxy_login.missing().is_some() {
             return self.ask(context);
         }
         if self.network.is_busy() || (!self.persist_tun && !self.network.is_absent()) {
@@ -173,8 +173,8 @@ impl Live {
     fn attempt_failed(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
         warn!(%error, "the attempt ended");
         context.questions.withdraw(InputGroup::AuthPending);
-        if matches!(error, ConnectionError::ProxyCredentials { .. }) {
-            self.proxy_login.refused();
+        if let ConnectionError::ProxyCredentials { kind, .. } = error {
+            self.proxy_login.refused(*kind);
         }
         let verdict = judge(error, &mut self.login, &self.settings.retry);
         self.save(context);

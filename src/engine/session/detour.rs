@@ -1,14 +1,19 @@
 //! The way through a proxy: what to log in to it with, and what the attempt is told of it.
 
+use super::super::error::ProxyKind;
 use super::super::profile::model::Login;
 use super::super::profile::proxy::Proxy;
 use super::super::proxy::Detour;
 use super::super::secret::SecretText;
 use super::remotes::Target;
 
-/// What to log in to an HTTP proxy with: as the profile says, until the proxy wants something else.
+/// What to log in to a proxy with: as the profile says, until the proxy wants something else.
 #[derive(Debug, Default)]
-pub(super) struct ProxyLogin(Option<Asked>);
+pub(super) struct ProxyLogin {
+    asked: Option<Asked>,
+    /// The kind of proxy that wants something else.
+    by: Option<ProxyKind>,
+}
 
 /// What the user said, as far as they did.
 #[derive(Debug, Default)]
@@ -19,29 +24,35 @@ struct Asked {
 
 impl ProxyLogin {
     /// The proxy takes nothing that is known: the user must say.
-    pub(super) fn refused(&mut self) {
-        self.0 = Some(Asked::default());
+    pub(super) fn refused(&mut self, kind: ProxyKind) {
+        self.asked = Some(Asked::default());
+        self.by = Some(kind);
     }
 
-    /// Whether the user must say something.
-    pub(super) fn is_missing(&self) -> bool {
-        let asked = self.0.as_ref();
-        asked.is_some_and(|asked| asked.username.is_none() || asked.password.is_none())
+    /// Which proxy the user must say something for, if any.
+    pub(super) fn missing(&self) -> Option<ProxyKind> {
+        let asked = self.asked.as_ref()?;
+        let missing = asked.username.is_none() || asked.password.is_none();
+        self.by.filter(|_| missing)
     }
 
     pub(super) fn set_username(&mut self, username: &str) {
-        self.0.get_or_insert_default().username = Some(username.to_owned());
+        self.asked.get_or_insert_default().username = Some(username.to_owned());
     }
 
     pub(super) fn set_password(&mut self, password: SecretText) {
-        self.0.get_or_insert_default().password = Some(password);
+        self.asked.get_or_insert_default().password = Some(password);
     }
 
     /// The way to a server by this proxy, if there is one.
     pub(super) fn detour(&self, proxy: Option<&Proxy>, target: &Target) -> Option<Detour> {
         let mut proxy = proxy?.clone();
-        if let (Proxy::Http(http), Some(asked)) = (&mut proxy, &self.0) {
-            http.login = Some(Login {
+        if let Some(asked) = &self.asked {
+            let login = match &mut proxy {
+                Proxy::Http(http) => &mut http.login,
+                Proxy::Socks(socks) => &mut socks.login,
+            };
+            *login = Some(Login {
                 username: asked.username.clone(),
                 password: asked.password.as_ref().map(|it| it.duplicate().into()),
                 username_only: false,
@@ -98,17 +109,17 @@ mod tests {
             }) if host == "vpn.example" => http.login.and_then(|login| login.username),
             other => panic!("no way: {other:?}"),
         };
-        assert!(!login.is_missing());
+        assert_eq!(login.missing(), None);
         assert_eq!(said(&login).as_deref(), Some("profile"));
-        login.refused();
-        assert!(login.is_missing());
+        login.refused(ProxyKind::Http);
+        assert_eq!(login.missing(), Some(ProxyKind::Http));
         login.set_username("alice");
-        assert!(login.is_missing());
+        assert_eq!(login.missing(), Some(ProxyKind::Http));
         login.set_password(SecretText::from("secret"));
-        assert!(!login.is_missing());
+        assert_eq!(login.missing(), None);
         assert_eq!(said(&login).as_deref(), Some("alice"));
-        login.refused();
-        assert!(login.is_missing());
+        login.refused(ProxyKind::Http);
+        assert_eq!(login.missing(), Some(ProxyKind::Http));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::super::event::{Established, Event, Input, Stage};
+use super::super::event::{Established, Event, Input, PathLimit, Stage};
 use super::super::netplan::NetPlan;
 use super::super::profile::pushed::PushedOptions;
 use super::asking::{PERSON, ask_pending};
@@ -50,6 +50,7 @@ impl Live {
                 info!(key_id, "keys renewed");
                 self.key_renewed(times);
             }
+            Event::LargestPayload(payload) => self.largest_payload = Some(payload),
             Event::OpenUrl(url) => {
                 context.push(Effect::Attention(Attention::new(InputGroup::OpenUrl, &url)));
                 context.announce(Status::open_url(&url));
@@ -57,6 +58,7 @@ impl Live {
                     context.push(Effect::ExtendTimeout(PERSON));
                 }
             }
+            Event::PathLimit(limit) => self.path_limited(context, now, limit),
             Event::Pushed(established) => self.pushed(context, now, established),
             Event::PushUpdated(options) => self.push_updated(context, now, *options),
             Event::Stage(reached) => self.reached(reached),
@@ -81,7 +83,10 @@ impl Live {
             *stage = Some(reached);
         }
         match reached {
-            Stage::Waiting => debug!("waiting for the server's answer"),
+            Stage::Waiting => {
+                debug!("waiting for the server's answer");
+                self.largest_payload = None;
+            }
             Stage::ServerAnswered => info!("the server answered"),
             Stage::Authenticating => info!("TLS is up, logging in"),
             Stage::GettingConfig => {
@@ -103,6 +108,7 @@ impl Live {
         }
         self.persist_tun = self.settings.persist_tun || options.persist_tun;
         self.settings.retry.end_when_lost |= options.ping_exit.is_some_and(|t| !t.is_zero());
+        self.path_limit = None;
         context.questions.withdraw(InputGroup::AuthPending);
         info!(
             cipher = %established.cipher,
@@ -133,6 +139,10 @@ impl Live {
             Ok((mut plan, notes)) => {
                 let relay = way.relay.filter(|relay| !plan.bypass.contains(relay));
                 plan.bypass.extend(relay);
+                let path = self.path_limit.map(|limit| limit.payload);
+                for payload in path.into_iter().chain(self.largest_payload) {
+                    plan.fit_into(payload);
+                }
                 for note in &notes {
                     info!(%note, "network");
                 }
@@ -160,6 +170,28 @@ impl Live {
         {
             established.options = options;
         }
+    }
+
+    /// It was found which packets pass on the way to the server: the device takes what fits into them.
+    fn path_limited(&mut self, context: &mut Context, now: Instant, limit: Option<PathLimit>) {
+        match limit {
+            Some(PathLimit { packet, payload }) => warn!(
+                largest = packet,
+                "large packets get lost on the way to the server: the tunnel is fitted to those that pass; \
+                 \"mssfix {packet} mtu\" and \"tun-mtu {payload}\" in the profile do so from the start"
+            ),
+            None => info!("large packets pass on the way to the server again"),
+        }
+        self.path_limit = limit;
+        let (Phase::Configuring { way, established }
+        | Phase::Connected {
+            way, established, ..
+        }) = &self.phase
+        else {
+            return;
+        };
+        let (way, options) = (*way, established.options.clone());
+        self.plan(context, now, &options, way);
     }
 
     /// The network is as it is wanted: if we waited for that, the tunnel stands.

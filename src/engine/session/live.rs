@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::super::config::build::{Blueprint, BlueprintError};
+use super::super::event::PathLimit;
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::command::{Accepted, Refusal};
@@ -34,6 +35,10 @@ pub(super) struct Live {
     pub(super) proxy_login: ProxyLogin,
     pub(super) network: Network,
     pub(super) phase: Phase,
+    /// What passes on the way to the server, if not all does.
+    pub(super) path_limit: Option<PathLimit>,
+    /// The longest packets that the connection takes, if it has such a limit.
+    pub(super) largest_payload: Option<u16>,
     pub(super) config_path: String,
     /// Whether the tunnel ever carried traffic.
     pub(super) was_connected: bool,
@@ -80,6 +85,8 @@ impl Live {
             phase: Phase::Ready {
                 connect_when_complete: false,
             },
+            path_limit: None,
+            largest_payload: None,
             config_path,
             was_connected: false,
             persist_tun: settings.persist_tun,

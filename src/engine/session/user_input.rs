@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::status::printable;
-use crate::engine::error::DynamicChallenge;
+use crate::engine::error::{DynamicChallenge, ProxyKind};
 use crate::engine::secret::SecretText;
 
 /// The one type of question that front-ends answer (`CREDENTIALS`).
@@ -15,7 +15,7 @@ pub const CREDENTIALS: u32 = 1;
 pub enum InputGroup {
     /// User name and password.
     UserPassword = 1,
-    /// User name and password for an HTTP proxy.
+    /// User name and password for a proxy, HTTP or SOCKS.
     HttpProxy = 2,
     /// The passphrase of the private key.
     Passphrase = 3,
@@ -180,18 +180,18 @@ impl UserInputQueue {
     }
 
     /// Asks for the proxy's credentials.
-    pub fn ask_proxy_credentials(&mut self) {
+    pub fn ask_proxy_credentials(&mut self, kind: ProxyKind) {
         let group = InputGroup::HttpProxy;
         self.ask(
             group,
             PROXY_USERNAME,
-            "HTTP proxy username",
+            &format!("{kind} proxy username"),
             Visibility::Shown,
         );
         self.ask(
             group,
             PROXY_PASSWORD,
-            "HTTP proxy password",
+            &format!("{kind} proxy password"),
             Visibility::Hidden,
         );
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use zbus::names::BusName;
 
 use super::dns_request::{self, Request};
 use super::local::Resolver;
-use super::resolv_conf::SavedFile;
+use super::neighbours::dhcp_servers;
+use super::resolv_conf::{SavedFile, servers_in};
 use super::{NetError, TunDevice};
 use crate::engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport};
-use crate::service::dbus::proxy::resolved::{NAME, ResolvedProxy, Server};
+use crate::service::dbus::proxy::resolved::{LinkServer, NAME, ResolvedProxy, Server};
 
 /// Who is told, and what is in force.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Dns {
     file: PathBuf,
     bus: Option<Connection>,
     in_force: Option<DnsInForce>,
+    /// The servers of the file when nothing was in force.
+    servers_before: Vec<IpAddr>,
 }
 
 /// How names are resolved while the plan is in force.
@@ -46,6 +50,7 @@ impl Dns {
             file,
             bus,
             in_force: None,
+            servers_before: Vec::new(),
         }
     }
 
@@ -157,6 +162,35 @@ impl Dns {
         }
     }
 
+    /// The name servers that are in use beside the tunnel's.
+    pub(super) async fn servers_outside(&mut self, tunnel: u32) -> Vec<IpAddr> {
+        if self.resolver == Resolver::Auto {
+            if let Some(bus) = self.bus().await {
+                let known = in_time(async { ResolvedProxy::new(&bus).await?.servers().await });
+                // Without systemd-resolved there is no answer.
+                if let Ok(servers) = known.await {
+                    return of_other_links(servers, tunnel);
+                }
+            }
+        }
+        match &self.in_force {
+            Some(DnsInForce::File(saved)) => saved.servers_before(),
+            // It mixes the tunnel's servers with the others in the file.
+            Some(DnsInForce::Helper(_)) => self.servers_before.clone(),
+            Some(DnsInForce::Resolved(_)) | None => {
+                self.servers_before = servers_in(&self.file);
+                self.servers_before.clone()
+            }
+        }
+    }
+
+    /// The DHCP servers of the host's links.
+    pub(super) async fn dhcp_servers(&mut self) -> Vec<IpAddr> {
+        let bus = self.bus().await;
+        let servers = in_time(async { Ok(dhcp_servers(bus.as_ref()).await) });
+        servers.await.unwrap_or_default()
+    }
+
     async fn bus(&mut self) -> Option<Connection> {
         if self.bus.is_none() {
             match in_time(Connection::system()).await {
@@ -265,11 +299,24 @@ fn domains(plan: &DnsPlan) -> Vec<(String, bool)> {
 
 fn server(server: &DnsServer) -> Server {
     let (family, bytes) = match server.address.ip().to_canonical() {
-        std::net::IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
-        std::net::IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
+        IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
     };
     let name = server.name.clone().unwrap_or_default();
     (family, bytes, server.address.port(), name)
+}
+
+/// The addresses of servers of all links but the tunnel.
+fn of_other_links(servers: Vec<LinkServer>, tunnel: u32) -> Vec<IpAddr> {
+    servers
+        .into_iter()
+        .filter(|(link, ..)| *link != signed(tunnel))
+        .filter_map(|(_, _, bytes)| {
+            let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+                .ok()
+        })
+        .collect()
 }
 
 fn tls_mode(plan: &DnsPlan) -> &'static str {

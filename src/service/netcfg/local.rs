@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 use super::applied::{Applied, Entry, Owner};
 use super::dns::{Dns, DnsInForce};
 use super::finder::{Find, Finder};
+use super::host_routes::HostRoutes;
 use super::kernel::Kernel;
 use super::record::Record;
 use super::remote_record::RemoteRecord;
@@ -57,6 +58,7 @@ impl Default for LocalOptions {
 pub struct Local {
     record: Option<PathBuf>,
     dns: Dns,
+    host_routes: HostRoutes,
     kernel: Option<Kernel>,
     applied: Option<Applied>,
     /// What is in force is another process's work, by a plan that is not known.
@@ -70,6 +72,7 @@ impl Local {
         Self {
             record: options.record,
             dns: Dns::new(options.resolver, options.resolv_conf, options.bus),
+            host_routes: HostRoutes::default(),
             kernel: None,
             applied: None,
             adopted: false,
@@ -118,7 +121,8 @@ impl Local {
             Find::New
         };
         self.adopted = false;
-        match self.establish(plan, find).await {
+        let plan = self.host_routes.looked_up(plan).await;
+        match self.establish(&plan, find).await {
             Ok(()) => {
                 info!(%device, "the network is set up");
                 Ok(())
@@ -138,11 +142,12 @@ impl Local {
     ///
     /// The step that failed.
     pub async fn change(&mut self, plan: &NetPlan) -> Result<(), NetError> {
+        let plan = self.host_routes.looked_up(plan).await;
         let Some(applied) = &mut self.applied else {
             return Ok(());
         };
         applied.protected.clear();
-        let find = match applied.plan.difference(plan) {
+        let find = match applied.plan.difference(&plan) {
             Difference::Changes(changes) => {
                 for change in changes {
                     debug!(?change, "the network changes");
@@ -151,7 +156,7 @@ impl Local {
             }
             Difference::Rebuild => Find::All,
         };
-        self.establish(plan, find).await
+        self.establish(&plan, find).await
     }
 
     /// See [`super::Network::protect`].
@@ -196,6 +201,7 @@ impl Local {
     ///
     /// The first step that failed.
     pub async fn revert(&mut self) -> Result<(), NetError> {
+        self.host_routes.forget();
         let (Some(mut applied), Some(kernel)) = (self.applied.take(), &self.kernel) else {
             return Ok(());
         };
@@ -257,17 +263,37 @@ impl Local {
         self.save(&[], None)
     }
 
-    async fn find(&self, find: Find) -> Result<Wanted, NetError> {
+    async fn find(&mut self, find: Find) -> Result<Wanted, NetError> {
         let mut wanted = Wanted::default();
+        let stays = self.staying_outside().await;
         let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
             return Ok(wanted);
         };
         let mut finder = Finder::new(kernel, applied, find);
-        for wish in wishes::of_plan(&applied.plan, &applied.protected) {
+        for wish in wishes::of_plan(&applied.plan, &stays) {
             wanted.entries.extend(finder.fulfil(wish).await?);
         }
         wanted.seen = finder.into_seen().await?;
         Ok(wanted)
+    }
+
+    /// The addresses that stay outside of the tunnel, beside those that the plan names.
+    async fn staying_outside(&mut self) -> Vec<IpAddr> {
+        let Some(applied) = &self.applied else {
+            return Vec::new();
+        };
+        let (tunnel, plan) = (applied.tun.index, &applied.plan);
+        let (dns, dhcp) = (plan.bypass_dns, plan.bypass_dhcp);
+        let inside: Vec<IpAddr> = plan.dns.servers.iter().map(|it| it.address.ip()).collect();
+        let mut stays = applied.protected.clone();
+        if dns {
+            let servers = self.dns.servers_outside(tunnel).await;
+            stays.extend(servers.into_iter().filter(|it| !inside.contains(it)));
+        }
+        if dhcp {
+            stays.extend(self.dns.dhcp_servers().await);
+        }
+        stays
     }
 
     /// All routes that were adopted, and one to the address.

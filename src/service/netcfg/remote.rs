@@ -11,6 +11,7 @@ use zbus::Connection;
 use zbus::zvariant::{OwnedObjectPath, Value};
 
 use super::NetError;
+use super::host_routes::HostRoutes;
 use super::record::Record;
 use super::remote_plan::{Address, Dns, RemotePlan};
 use super::remote_record::{RemoteRecord, host_routes};
@@ -28,6 +29,7 @@ pub struct Remote {
     plan: NetPlan,
     /// The address that packets stay out of the tunnel to.
     server: Option<IpAddr>,
+    host_routes: HostRoutes,
     used: bool,
     record: Option<PathBuf>,
     /// What the record says.
@@ -64,6 +66,7 @@ impl Remote {
             device: None,
             plan: NetPlan::default(),
             server: None,
+            host_routes: HostRoutes::default(),
             used: false,
             record,
             in_force: RemoteRecord::default(),
@@ -124,7 +127,8 @@ impl Remote {
         self.device = Some(device.clone());
         self.in_force.device = Some(device.path().to_owned());
         self.save();
-        match self.tell(&device, plan).await {
+        let looked_up = self.host_routes.looked_up(plan).await;
+        match self.tell(&device, &looked_up).await {
             Ok(descriptor) => {
                 self.plan = plan.clone();
                 info!(object = device.path(), "netcfg has set up the network");

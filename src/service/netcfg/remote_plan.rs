@@ -218,6 +218,8 @@ fn say_what_is_left_out(plan: &NetPlan) {
         (plan.block_ipv4, "IPv4 beside the tunnel is not blocked"),
         (plan.block_ipv6, "IPv6 beside the tunnel is not blocked"),
         (plan.block_local, "the local subnets stay reachable"),
+        (plan.bypass_dhcp, "DHCP servers are not kept outside"),
+        (plan.bypass_dns, "name servers are not kept outside"),
         (plan.table.is_some(), "routes go to the main table"),
     ] {
         if wanted {

@@ -48,6 +48,11 @@ impl SavedFile {
         })
     }
 
+    /// The name servers of the file as it was.
+    pub(super) fn servers_before(&self) -> Vec<IpAddr> {
+        servers_of(self.original.as_deref().unwrap_or_default())
+    }
+
     /// Writes the file. Nothing is touched if it holds the text already.
     ///
     /// # Errors
@@ -75,6 +80,16 @@ impl SavedFile {
             None => fs::remove_file(&self.path),
         }
     }
+}
+
+/// The name servers that a file names; none if it cannot be read.
+pub(super) fn servers_in(path: &Path) -> Vec<IpAddr> {
+    servers_of(&fs::read(path).unwrap_or_default())
+}
+
+fn servers_of(content: &[u8]) -> Vec<IpAddr> {
+    let servers = values(&String::from_utf8_lossy(content), "nameserver");
+    servers.iter().filter_map(|it| it.parse().ok()).collect()
 }
 
 /// The text of the file while the plan is in force.

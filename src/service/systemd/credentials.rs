@@ -22,9 +22,9 @@ pub const PASSWORD: &str = "openvpn3.password";
 pub const PASSPHRASE: &str = "openvpn3.passphrase";
 /// The seed of one-time passwords, in base 32.
 pub const OTP_SEED: &str = "openvpn3.otp-seed";
-/// The user name for the HTTP proxy.
+/// The user name for the proxy.
 pub const PROXY_USERNAME: &str = "openvpn3.proxy-username";
-/// The password for the HTTP proxy.
+/// The password for the proxy.
 pub const PROXY_PASSWORD: &str = "openvpn3.proxy-password";
 /// A token in place of the password.
 pub const AUTH_TOKEN: &str = "openvpn3.auth-token";
@@ -54,8 +54,8 @@ pub const ANSWERS: &[(&str, &str)] = &[
         AUTH_TOKEN,
         "A token of the server in place of the password, sent with the user name until the server refuses it.",
     ),
-    (PROXY_USERNAME, "The user name for the HTTP proxy."),
-    (PROXY_PASSWORD, "The password for the HTTP proxy."),
+    (PROXY_USERNAME, "The user name for the proxy."),
+    (PROXY_PASSWORD, "The password for the proxy."),
 ];
 
 impl Credentials {

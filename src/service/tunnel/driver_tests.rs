@@ -66,6 +66,8 @@ fn attempt(transport: Kind, address: SocketAddr) -> Order {
             tun_mtu: 1500,
             tun_mtu_max: 1600,
             mssfix: MssFix::Default,
+            fragment: None,
+            probe_path: false,
             replay_window: 2048,
             socks_header: 0,
         },

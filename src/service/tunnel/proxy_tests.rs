@@ -10,6 +10,7 @@ use rustls::time_provider::DefaultTimeProvider;
 
 use super::*;
 use crate::engine::config::{Endpoint, Surroundings, Transport as Kind};
+use crate::engine::error::ProxyKind;
 use crate::engine::profile::model::Login;
 use crate::engine::profile::proxy::{HttpAuth, HttpProxy, SocksProxy};
 use crate::engine::proxy::socks_udp::Header;
@@ -143,7 +144,10 @@ fn a_login_that_is_missing_is_told_as_such() {
     let opened = run(open_by(Kind::Tcp, address, detour(http(false), None)));
     assert_eq!(
         opened.unwrap_err(),
-        ConnectionError::ProxyCredentials { refused: false }
+        ConnectionError::ProxyCredentials {
+            kind: ProxyKind::Http,
+            refused: false
+        }
     );
     played.join().unwrap();
 }

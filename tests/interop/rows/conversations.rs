@@ -76,6 +76,38 @@ fn outside() -> Vec<Row> {
             cell.assert_refused(client, AUTHENTICATION, &["authentication failed"]);
         })
         .only(since_2_6),
+        Row::refused("`CR_TEXT` that the user does not answer", |cell| {
+            let setup = managed().client("connect-retry-max 1");
+            let _server = cell.serve(&setup);
+            let manager = cell.management();
+            let client = cell.connect_on_terminal(&setup);
+            let who = next_login(&manager, 0).who;
+            manager.order(&format!(
+                "client-pending-auth {who} \"CR_TEXT:R,E:Which colour?\" 5"
+            ));
+            client
+                .process
+                .wait_for("a question", |line| line.contains("Which colour?"));
+            cell.assert_refused(client, AUTHENTICATION, &["authentication failed"]);
+        })
+        .only(since_2_6),
+        Row::refused("`AUTH_FAILED,TEMP` again and again", |cell| {
+            let setup = managed().client("connect-retry-max 2");
+            let _server = cell.serve(&setup);
+            let manager = cell.management();
+            let client = cell.connect(&setup);
+            let mut heard = 0;
+            for _ in 0..2 {
+                let login = next_login(&manager, heard);
+                let who = login.who;
+                manager.order(&format!(
+                    "client-deny {who} \"busy\" \"TEMP[backoff 1]:come back later\""
+                ));
+                heard = login.heard;
+            }
+            cell.assert_refused(client, AUTHENTICATION, &["come back later"]);
+        })
+        .only(since_2_6),
     ]
 }
 

@@ -4,6 +4,7 @@ use super::super::cell::{Cell, INCOMPATIBLE};
 use super::super::namespace::{FAR_V4, FAR_V6, INSIDE_V4, INSIDE_V6, SERVER_V4, SERVER_V6};
 use super::super::row::Row;
 use super::super::setup::Setup;
+use super::super::traffic::{Direction, transfer};
 use super::wrapping::since_2_7;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -75,16 +76,25 @@ fn addresses() -> Vec<Row> {
     ]
 }
 
+/// A server that pushes these options.
+fn push(options: &[&str]) -> Setup {
+    let lines: Vec<String> = options.iter().map(|o| format!("push \"{o}\"")).collect();
+    Setup::new().server(&lines.join("\n"))
+}
+
 fn routes() -> Vec<Row> {
-    let push = |options: &[&str]| {
-        let lines: Vec<String> = options.iter().map(|o| format!("push \"{o}\"")).collect();
-        Setup::new().server(&lines.join("\n"))
-    };
-    let all = push(&[
-        "redirect-gateway def1 ipv6",
-        "route 203.0.113.0 255.255.255.0 net_gateway",
-    ]);
     let mut rows = vec![
+        Row::works("`route` to hosts by name", |cell| {
+            cell.file(
+                "client/etc/hosts",
+                "198.51.100.1 far.example\n203.0.113.7 outside.example\n",
+            );
+            let setup = Setup::new()
+                .server("push \"redirect-gateway def1\"")
+                .client("route outside.example 255.255.255.255 net_gateway")
+                .client("route far.example");
+            lead_there(cell, &setup, &[(FAR_V4, "tun0"), ("203.0.113.7", "cable")]);
+        }),
         leads(
             "`route` and `route-ipv6` pushed",
             push(&[
@@ -106,6 +116,18 @@ fn routes() -> Vec<Row> {
                 "192.0.2.0/24 via 10.9.0.1 dev tun0 proto 194 metric 55",
             ],
         ),
+    ];
+    rows.extend(redirections());
+    rows.extend(filters());
+    rows
+}
+
+fn redirections() -> Vec<Row> {
+    let all = push(&[
+        "redirect-gateway def1 ipv6",
+        "route 203.0.113.0 255.255.255.0 net_gateway",
+    ]);
+    vec![
         leads(
             "`redirect-gateway def1 ipv6`",
             all.clone(),
@@ -127,9 +149,23 @@ fn routes() -> Vec<Row> {
             push(&["redirect-gateway def1 ipv6"]).tcp(),
             &[(FAR_V4, "tun0"), (FAR_V6, "tun0"), (SERVER_V4, "cable")],
         ),
-    ];
-    rows.extend(filters());
-    rows
+        leads(
+            "`redirect-gateway block-local`",
+            push(&["redirect-gateway def1 block-local"]),
+            &[("10.77.0.66", "tun0"), (SERVER_V4, "cable")],
+        ),
+        Row::works("`redirect-gateway bypass-dns`", |cell| {
+            cell.file("client/etc/resolv.conf", "nameserver 192.0.2.53\n");
+            let setup = Setup::new()
+                .server("push \"redirect-gateway def1 bypass-dns\"")
+                .server("push \"dhcp-option DNS 10.9.0.1\"");
+            lead_there(
+                cell,
+                &setup,
+                &[("192.0.2.53", "cable"), ("192.0.2.54", "tun0")],
+            );
+        }),
+    ]
 }
 
 fn filters() -> Vec<Row> {
@@ -200,6 +236,19 @@ fn sizes() -> Vec<Row> {
             1492 - 28 - 24 - epoch - 40
         }),
         clamps("`mssfix 0`", "mssfix 0", |_| 1460),
+        Row::works("a path that loses packets above 1400 bytes", narrow_path),
+        Row::works("`fragment 1200`", |cell| {
+            let epoch = if since_2_7(cell.release) { 4 } else { 0 };
+            fragments(cell, "fragment 1200", 1172 - epoch);
+        }),
+        Row::works(
+            "`fragment 1300` with `comp-lzo no` and `AES-256-CBC`",
+            |cell| {
+                let lines =
+                    "fragment 1300\ncomp-lzo no\ndata-ciphers AES-256-CBC\ncipher AES-256-CBC";
+                fragments(cell, lines, 1238);
+            },
+        ),
     ]
 }
 
@@ -225,7 +274,11 @@ fn the_rest() -> Vec<Row> {
             "addr show dev tun0",
             &["10.9.0.2"],
         ),
-        Row::works("`PUSH_UPDATE` of routes and DNS under traffic", updates).only(since_2_7),
+        Row::works(
+            "`PUSH_UPDATE` of routes, DNS, an address and the MTU under traffic",
+            updates,
+        )
+        .only(since_2_7),
     ]
 }
 
@@ -249,23 +302,79 @@ fn shows(feature: &'static str, setup: Setup, asked: &'static str, words: &'stat
 
 /// Ways to addresses lead through the interfaces; what is far is reached through the tunnel.
 fn leads(feature: &'static str, setup: Setup, ways: &'static [(&str, &str)]) -> Row {
-    Row::works(feature, move |cell| {
-        let _server = cell.serve(&setup);
-        let client = cell.connect(&setup);
-        client.wait_connected();
-        for (to, by) in ways {
-            let way = cell.world.client.ip(&format!("route get {to}"));
-            assert!(
-                way.contains(&format!("dev {by}")),
-                "to {to}: {way}\n{}",
-                client.process.text()
-            );
-            if *by == "tun0" && [FAR_V4, FAR_V6].contains(to) {
-                cell.ping(&client, to);
-            }
+    Row::works(feature, move |cell| lead_there(cell, &setup, ways))
+}
+
+fn lead_there(cell: &Cell<'_>, setup: &Setup, ways: &[(&str, &str)]) {
+    let _server = cell.serve(setup);
+    let client = cell.connect(setup);
+    client.wait_connected();
+    for (to, by) in ways {
+        let way = cell.world.client.ip(&format!("route get {to}"));
+        assert!(
+            way.contains(&format!("dev {by}")),
+            "to {to}: {way}\n{}",
+            client.process.text()
+        );
+        if *by == "tun0" && [FAR_V4, FAR_V6].contains(to) {
+            cell.ping(&client, to);
         }
-        cell.leave(client);
-    })
+    }
+    cell.leave(client);
+}
+
+/// Both sides send no packets above the limit: we none that must be cut, the server cuts.
+fn fragments(cell: &Cell<'_>, lines: &str, mtu: u16) {
+    // The device of a tunnel with IPv6 has 1280 at least.
+    let setup = Setup::new()
+        .network("server 10.9.0.0 255.255.255.0\ntopology subnet")
+        .both(lines)
+        .server("mssfix 0");
+    let _server = cell.serve(&setup);
+    let client = cell.connect(&setup);
+    client.wait_connected();
+    let shown = cell.world.client.ip("link show dev tun0");
+    assert!(shown.contains(&format!("mtu {mtu} ")), "{shown}");
+    let echo = cell.on_client("ping", "-n -q -c 3 -i 0.05 -W 5 -s 1450 -M dont 10.9.0.1");
+    assert!(echo.contains(" 0% packet loss"), "{echo}");
+    for direction in [Direction::Up, Direction::Down] {
+        transfer(cell.world, direction, 1 << 20);
+    }
+    cell.leave(client);
+}
+
+/// It is noticed, and streams are fitted into what passes.
+fn narrow_path(cell: &Cell<'_>) {
+    let host = &cell.world.server;
+    let nft = |rules: &str| {
+        let output = host.command("nft").arg(rules).output();
+        let output = output.expect("nft is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    };
+    // Where packets leave, the header of the cable counts too.
+    nft("table netdev narrow { \
+         chain in { type filter hook ingress device cable priority 0; meta length > 1400 drop; }; \
+         chain out { type filter hook egress device cable priority 0; meta length > 1414 drop; }; }");
+    for end in [host, &cell.world.client] {
+        end.ip("link set cable gso_max_segs 1");
+    }
+    let setup = Setup::new();
+    let _server = cell.serve(&setup);
+    let client = cell.connect(&setup);
+    client.wait_connected();
+    let said = client.process.wait_for("that packets get lost", |line| {
+        line.contains("large packets get lost")
+    });
+    assert!(said.contains("\"mssfix 1400 mtu\""), "{said}");
+    for direction in [Direction::Up, Direction::Down] {
+        transfer(cell.world, direction, 1 << 20);
+    }
+    cell.leave(client);
+    nft("delete table netdev narrow");
+    for end in [host, &cell.world.client] {
+        end.ip("link set cable gso_max_segs 65535");
+    }
 }
 
 /// The segments of a stream through the tunnel have this size; epoch keys take 4 bytes more.
@@ -343,10 +452,18 @@ fn updates(cell: &Cell<'_>) {
             == 7
             && !cell.read("client/etc/resolv.conf").contains("10.9.0.1")
     });
+    // The stream runs over IPv4, so that the other family may move.
+    update("tun-mtu 1400,ifconfig-ipv6 fd09::2222/64 fd09::1");
+    super::renewal::stream_until(cell.world, || {
+        let device = cell.world.client.ip("addr show dev tun0");
+        device.contains("mtu 1400") && device.contains("fd09::2222/64")
+    });
+    let device = cell.world.client.ip("addr show dev tun0");
+    assert!(!device.contains("fd09::1000/64"), "{device}");
     assert_eq!(
         client.process.count(|line| line.starts_with("connected")),
         1
     );
-    cell.assert_passes(&client);
+    cell.ping(&client, INSIDE_V4);
     cell.leave(client);
 }

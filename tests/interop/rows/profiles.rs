@@ -8,7 +8,11 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         refuses("`dev tap`", "dev tap", "layer-2"),
         refuses("`secret`, static keys", "secret ta.key", "secret"),
-        refuses("`fragment`", "fragment 1200", "fragment"),
+        refuses(
+            "`client-nat`",
+            "client-nat snat 10.1.0.0 255.255.0.0 10.2.0.0",
+            "client-nat",
+        ),
         refuses(
             "`tls-version-max 1.1`",
             "tls-version-max 1.1",

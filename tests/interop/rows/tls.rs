@@ -1,21 +1,21 @@
 //! Versions, keys and groups of TLS.
 
-use super::super::cell::UNREACHABLE;
+use super::super::cell::{CERTIFICATE, PROFILE, UNREACHABLE};
 use super::super::row::Row;
 use super::super::setup::Setup;
 use super::transport::connects;
 
 pub(super) fn rows() -> Vec<Row> {
+    let mut rows = served();
+    rows.extend(beyond_us());
+    rows
+}
+
+fn served() -> Vec<Row> {
     let of = |server, client| {
         Setup::new()
             .identity(server)
             .login(&format!("cert {client}.crt\nkey {client}.key"))
-    };
-    let old = |version: &str| {
-        Setup::new()
-            .identity("server-rsa")
-            .server(&format!("tls-version-min 1.0\ntls-version-max {version}"))
-            .server("tls-cipher DEFAULT:@SECLEVEL=0")
     };
     vec![
         says(
@@ -49,6 +49,18 @@ pub(super) fn rows() -> Vec<Row> {
             "ChaCha20 as TLS cipher",
             Setup::new().server("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256"),
         ),
+    ]
+}
+
+/// What there is no cryptography for, refused by name.
+fn beyond_us() -> Vec<Row> {
+    let old = |version: &str| {
+        Setup::new()
+            .identity("server-rsa")
+            .server(&format!("tls-version-min 1.0\ntls-version-max {version}"))
+            .server("tls-cipher DEFAULT:@SECLEVEL=0")
+    };
+    vec![
         refuses("TLS 1.0 only", old("1.0"), &["neither tls 1.2 nor 1.3"]),
         refuses("TLS 1.1 only", old("1.1"), &["neither tls 1.2 nor 1.3"]),
         refuses(
@@ -56,13 +68,29 @@ pub(super) fn rows() -> Vec<Row> {
             Setup::new().identity("server-rsa").server(
                 "tls-version-max 1.2\ntls-cipher TLS-DHE-RSA-WITH-AES-256-GCM-SHA384\ndh dh.pem",
             ),
-            &["share no cipher"],
+            &["nothing but dhe"],
         ),
         refuses(
-            "server key on P-521",
-            Setup::new().identity("server-p521"),
-            &["share no cipher or signature"],
+            "key exchange by RSA only",
+            Setup::new()
+                .identity("server-rsa")
+                .server("tls-version-max 1.2\ntls-cipher TLS-RSA-WITH-AES-256-GCM-SHA384"),
+            &["dhe or rsa for the key exchange"],
         ),
+        Row::refused("server key on P-521", |cell| {
+            let setup = Setup::new().identity("server-p521");
+            cell.assert_refuses(&setup, CERTIFICATE, &["ecdsa with p-521"]);
+        }),
+        Row::refused("authority on P-521", |cell| {
+            let setup = Setup::new()
+                .identity("server-by-p521")
+                .trust("ca p521-ca.crt");
+            cell.assert_refuses(&setup, CERTIFICATE, &["ecdsa with p-521"]);
+        }),
+        Row::refused("client key on P-521", |cell| {
+            let setup = Setup::new().login("cert client-p521.crt\nkey client-p521.key");
+            cell.assert_refuses(&setup, PROFILE, &["ecdsa with p-521"]);
+        }),
     ]
 }
 

@@ -149,6 +149,11 @@ fn unusual(options: &RemoteOptions) -> Vec<String> {
         options.mssfix != MssFix::Default,
     );
     extra(
+        format!("fragments {:?}", options.fragment),
+        options.fragment.is_some(),
+    );
+    extra("nothing asked".to_owned(), !options.probe_path);
+    extra(
         format!("control packets of {}", options.control_packet_size),
         options.control_packet_size != usual.control_packet_size,
     );

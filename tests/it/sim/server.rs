@@ -233,7 +233,9 @@ impl Server {
                     let packet = self.data.ping(now).map(<[u8]>::to_vec);
                     self.ready.extend(packet);
                 }
-                Notice::KeyNearlyUsedUp { .. } | Notice::PeerLost { .. } => {}
+                Notice::KeyNearlyUsedUp { .. }
+                | Notice::LoadHeard { .. }
+                | Notice::PeerLost { .. } => {}
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::engine::config::{Surroundings, TlsConfig};
 use crate::engine::pki::certificate::Certificate;
 use crate::engine::pki::chain::complete;
 use crate::engine::pki::name::subject_of;
-use crate::engine::pki::{Identity, PkiError, private_key};
+use crate::engine::pki::{Identity, PkiError};
 use crate::engine::secret::SecretBytes;
 
 /// What all TLS sessions of one attempt have in common: the first one and those of renegotiations.
@@ -228,14 +228,7 @@ fn certified_key(
     anchors: &[CertificateDer<'static>],
     surroundings: &Surroundings,
 ) -> Result<CertifiedKey, TlsSetupError> {
-    let key = surroundings
-        .provider
-        .key_provider
-        .load_private_key(identity.key.clone_key())
-        .map_err(|_| {
-            let kind = private_key::describe(&identity.key);
-            PkiError::Unsupported(format!("a private key of {kind} ({USABLE_KEYS})"))
-        })?;
+    let key = identity.signing_key(&surroundings.provider)?;
     let leaf = identity
         .chain
         .first()
@@ -251,6 +244,3 @@ fn certified_key(
     }
     Ok(CertifiedKey::new(chain, key))
 }
-
-const USABLE_KEYS: &str =
-    "usable are RSA with 2048 to 8192 bits, ECDSA with P-256 and P-384, Ed25519";

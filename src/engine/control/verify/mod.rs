@@ -83,6 +83,9 @@ impl Verifier {
         now: i64,
     ) -> Result<(), Refusal> {
         let leaf = Certificate::parse(leaf)?;
+        if let KeyKind::Other(kind) = KeyKind::of(leaf.key()) {
+            return Err(Refusal::Handshake(SignatureError::Unsupported(kind)));
+        }
         let sent = parse_all(intermediates);
         let anchors = parse_all(&self.trust.anchors);
         let chain = if anchors.is_empty() && !self.trust.fingerprints.is_empty() {
@@ -162,7 +165,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SCHEMES.iter().map(|(name, _)| *name).collect()
+        let named = SCHEMES.iter().map(|(name, _)| *name);
+        named.chain(KNOWN_BY_NAME).collect()
     }
 }
 
@@ -201,6 +205,12 @@ const SCHEMES: &[(SignatureScheme, Scheme)] = &[
         SignatureScheme::RSA_PKCS1_SHA256,
         Scheme::RsaPkcs1(Hash::Sha256),
     ),
+];
+
+/// Cannot be verified. A server that has nothing else shows its certificate for them, and can be told why it is refused.
+const KNOWN_BY_NAME: [SignatureScheme; 2] = [
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
 ];
 
 fn scheme_of(name: SignatureScheme) -> Option<Scheme> {

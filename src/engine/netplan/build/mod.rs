@@ -14,7 +14,7 @@ use super::NetPlan;
 use crate::engine::profile::error::{Note, Place};
 use crate::engine::profile::model::{Profile, RemoteOptions, UnusedFamily};
 use crate::engine::profile::pushed::PushedOptions;
-use crate::engine::profile::tunnel::{Redirect, TunnelOptions};
+use crate::engine::profile::tunnel::TunnelOptions;
 
 /// Why there can be no tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -56,7 +56,6 @@ impl NetPlan {
         let mut routes = Routes::new(&tunnel, &addresses, server.to_canonical());
         routes.add_all(&mut notes);
         let redirect = tunnel.redirect.unwrap_or_default();
-        note_windows_flags(&redirect, &mut notes);
         let blocked = if server.to_canonical().is_ipv4() {
             block_ipv4
         } else {
@@ -67,7 +66,10 @@ impl NetPlan {
             mtu: mtu(pushed.tun_mtu, options, &addresses, &mut notes),
             queue_length: profile.device.queue_length,
             bypass: routes.bypass(blocked),
+            bypass_dhcp: redirect.bypass_dhcp,
+            bypass_dns: redirect.bypass_dns,
             routes: routes.list,
+            host_routes: routes.to_hosts,
             block_ipv4,
             block_ipv6,
             block_local: redirect.block_local,
@@ -147,19 +149,6 @@ fn mtu(
         );
     }
     mtu
-}
-
-fn note_windows_flags(redirect: &Redirect, notes: &mut Notes) {
-    for (given, flag) in [
-        (redirect.bypass_dhcp, "bypass-dhcp"),
-        (redirect.bypass_dns, "bypass-dns"),
-    ] {
-        if given {
-            let text =
-                format!("{flag} has no effect: what is on the local link is reached there anyway");
-            notes.add("redirect-gateway", text);
-        }
-    }
 }
 
 #[cfg(test)]

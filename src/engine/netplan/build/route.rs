@@ -1,12 +1,12 @@
 //! The routes: into the tunnel, around it, and the whole address space in parts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
 use super::Notes;
 use super::address::Addresses;
-use crate::engine::netplan::{Route, RouteVia};
+use crate::engine::netplan::{HostRoute, Route, RouteVia};
 use crate::engine::profile::tunnel::{
     Redirect, RouteDestination, RouteOption, RouteWay, TunnelOptions,
 };
@@ -23,6 +23,8 @@ pub(super) struct Routes<'a> {
     server: IpAddr,
     /// The routes, in order, each once.
     pub(super) list: Vec<Route>,
+    /// Those to hosts that are still to be looked up.
+    pub(super) to_hosts: Vec<HostRoute>,
 }
 
 impl<'a> Routes<'a> {
@@ -36,14 +38,22 @@ impl<'a> Routes<'a> {
             addresses,
             server,
             list: Vec::new(),
+            to_hosts: Vec::new(),
         }
     }
 
     /// All routes: what the options name, then the redirection.
     pub(super) fn add_all(&mut self, notes: &mut Notes) {
         for option in &self.tunnel.routes {
-            match self.route(option) {
-                Ok(route) => self.add(route),
+            let added = match &option.destination {
+                RouteDestination::Host { name, prefix } => self.add_host(option, name, *prefix),
+                RouteDestination::NetGateway
+                | RouteDestination::Network(_)
+                | RouteDestination::RemoteHost
+                | RouteDestination::VpnGateway => self.route(option).map(|route| self.add(route)),
+            };
+            match added {
+                Ok(()) => {}
                 Err(why) => notes.add("route", format!("{} is left out: {why}", shown(option))),
             }
         }
@@ -73,7 +83,13 @@ impl<'a> Routes<'a> {
         let covered = self.list.iter().any(|route| {
             matches!(route.via, RouteVia::Tunnel(_)) && route.destination.contains(&self.server)
         });
-        if covered || blocked || redirect.is_some_and(|redirect| redirect.private) {
+        // Any of their addresses may be the server's.
+        let maybe_covered = self
+            .to_hosts
+            .iter()
+            .any(|route| matches!(route.via, RouteVia::Tunnel(_)));
+        if covered || maybe_covered || blocked || redirect.is_some_and(|redirect| redirect.private)
+        {
             vec![self.server]
         } else {
             Vec::new()
@@ -91,6 +107,24 @@ impl<'a> Routes<'a> {
         })
     }
 
+    fn add_host(
+        &mut self,
+        option: &RouteOption,
+        name: &str,
+        prefix: u8,
+    ) -> Result<(), &'static str> {
+        let route = HostRoute {
+            host: name.to_owned(),
+            prefix,
+            via: self.via(option.gateway, Ipv4Addr::UNSPECIFIED.into())?,
+            metric: option.metric.or(self.tunnel.route_metric),
+        };
+        if !self.to_hosts.contains(&route) {
+            self.to_hosts.push(route);
+        }
+        Ok(())
+    }
+
     fn destination(&self, destination: &RouteDestination) -> Result<IpNet, &'static str> {
         match destination {
             RouteDestination::Network(network) => Ok(*network),
@@ -101,7 +135,7 @@ impl<'a> Routes<'a> {
                 .map(|gateway| IpAddr::V4(gateway).into())
                 .ok_or("the gateway inside of the tunnel is not known"),
             RouteDestination::NetGateway => Err("the gateway outside is reached anyway"),
-            RouteDestination::Host(_) => Err("names of hosts are not resolved for routes"),
+            RouteDestination::Host { .. } => Err("its addresses are not known"),
         }
     }
 
@@ -175,7 +209,7 @@ impl<'a> Routes<'a> {
 
 fn shown(option: &RouteOption) -> String {
     match &option.destination {
-        RouteDestination::Host(name) => name.clone(),
+        RouteDestination::Host { name, .. } => name.clone(),
         RouteDestination::NetGateway => "net_gateway".to_owned(),
         RouteDestination::Network(network) => network.to_string(),
         RouteDestination::RemoteHost => "remote_host".to_owned(),

@@ -397,3 +397,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hosts_in_routes_are_looked_up_later_and_may_be_the_server() {
+    let (plan, notes) = build(
+        &profile("route intern.example\nroute cdn.example 255.255.255.0 net_gateway 7"),
+        IP4,
+        SERVER,
+    );
+    let list: Vec<_> = plan
+        .host_routes
+        .iter()
+        .map(|it| (it.host.as_str(), it.prefix, it.via, it.metric))
+        .collect();
+    let gateway = Some("10.8.0.1".parse().unwrap());
+    assert_eq!(
+        list,
+        [
+            ("intern.example", 32, RouteVia::Tunnel(gateway), None),
+            ("cdn.example", 24, RouteVia::PreviousDefault, Some(7)),
+        ]
+    );
+    assert_eq!((plan.bypass.len(), notes.len()), (1, 0));
+}
+
+#[test]
+fn servers_that_stay_outside_are_found_where_the_plan_is_put_in_force() {
+    let plan = plan(&format!(
+        "{IP4},redirect-gateway def1 bypass-dhcp bypass-dns"
+    ));
+    assert!(plan.bypass_dhcp && plan.bypass_dns);
+}
+
+#[test]
+fn a_plan_fits_into_what_passes_as_far_as_its_addresses_allow() {
+    let mut narrow = plan(IP4);
+    narrow.fit_into(1200);
+    assert_eq!(narrow.mtu, 1200);
+    narrow.fit_into(1400);
+    assert_eq!(narrow.mtu, 1200);
+    let mut with_ipv6 = plan(&format!("{IP4},{IP6}"));
+    with_ipv6.fit_into(1200);
+    assert_eq!(with_ipv6.mtu, 1280);
+}

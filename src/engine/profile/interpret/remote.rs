@@ -12,7 +12,7 @@ use crate::engine::profile::model::{AddressFamily, Material, Remote, RemoteOptio
 use crate::engine::profile::transfer;
 use crate::engine::profile::tunnel::Applied;
 use crate::engine::profile::value::{BadValue, choice, host, number, seconds, word};
-use crate::engine::settings::{MssFix, Timing, Transport};
+use crate::engine::settings::{MssFix, PacketLimit, Timing, Transport};
 
 /// One `remote` line.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub(super) struct Draft {
     tun_mtu: Option<u16>,
     tun_mtu_max: Option<u16>,
     mssfix: Option<MssFix>,
+    fragment: Option<PacketLimit>,
+    no_probe: bool,
     control_packet_size: Option<u16>,
     exit_notify: Option<u8>,
     proxy: ProxyDraft,
@@ -114,6 +116,8 @@ impl Draft {
             tun_mtu: self.tun_mtu.or(common.tun_mtu),
             tun_mtu_max: self.tun_mtu_max.or(common.tun_mtu_max),
             mssfix: self.mssfix.or(common.mssfix),
+            fragment: self.fragment.or(common.fragment),
+            no_probe: self.no_probe || common.no_probe,
             control_packet_size: self.control_packet_size.or(common.control_packet_size),
             exit_notify: self.exit_notify.or(common.exit_notify),
             proxy: if own_proxy {
@@ -145,6 +149,8 @@ impl Draft {
                 .unwrap_or_else(|| tun_mtu.max(1600))
                 .max(tun_mtu),
             mssfix: self.mssfix.unwrap_or(MssFix::Default),
+            fragment: self.fragment,
+            probe_path: !self.no_probe,
             control_packet_size: self
                 .control_packet_size
                 .unwrap_or(defaults.control_packet_size),
@@ -358,6 +364,8 @@ fn apply_sizes(draft: &mut Draft, name: &str, args: &[&str]) -> Result<Applied, 
         "tun-mtu" => draft.tun_mtu = Some(number(args, 0, 100..=u16::MAX)?),
         "tun-mtu-max" => draft.tun_mtu_max = Some(number(args, 0, 68..=u16::MAX)?),
         "mssfix" => draft.mssfix = Some(transfer::mssfix(args)?),
+        "fragment" => draft.fragment = transfer::fragment(args)?,
+        "disable-occ" => draft.no_probe = true,
         "max-packet-size" => draft.control_packet_size = Some(number(args, 0, 154..=2048)?),
         "mssfix-ctrl" => {
             let size: u16 = number(args, 0, 256..=u16::MAX)?;

@@ -83,10 +83,6 @@ pub(super) static ROWS: &[OptionRow] = &[
         "this is a client; the option is for servers",
     ),
     refuse(
-        "fragment",
-        "fragmentation changes every packet and is not supported; let the server use mssfix",
-    ),
-    refuse(
         "genkey",
         "it is a mode of its own, not an option of a profile",
     ),

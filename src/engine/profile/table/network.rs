@@ -34,10 +34,22 @@ pub(super) static ROWS: &[OptionRow] = &[
         "DNS, DNS6, DOMAIN, DOMAIN-SEARCH, ADAPTER_DOMAIN_SUFFIX and PROXY_ settings.",
     ),
     honour(
+        "disable-occ",
+        0..=0,
+        PC,
+        "The server is not asked which packets pass on the way.",
+    ),
+    honour(
         "dns",
         2..=ANY,
         PRU,
         "search-domains, or server N with address, resolve-domains, dnssec, transport, sni.",
+    ),
+    honour(
+        "fragment",
+        1..=2,
+        PC,
+        "Packets on the wire have at most N bytes, with mtu those of IP and UDP included; only if the server says so too.",
     ),
     honour(
         "ifconfig",
@@ -69,7 +81,11 @@ pub(super) static ROWS: &[OptionRow] = &[
         PC,
         "the path's MTU is found by the operating system",
     ),
-    ignore("mtu-test", PC, "use tun-mtu and mssfix"),
+    implied(
+        "mtu-test",
+        PC,
+        "what passes on the way to the server is looked at anyway; see the log",
+    ),
     honour(
         "pull-filter",
         2..=2,

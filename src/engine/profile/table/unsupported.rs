@@ -18,11 +18,6 @@ pub(super) static ROWS: &[OptionRow] = &[
         "packets are not handed to the kernel's OpenVPN module anyway",
     ),
     ignore(
-        "disable-occ",
-        PC,
-        "the options string is sent only where the server asks",
-    ),
-    ignore(
         "dns-updown",
         P,
         "this client runs no scripts; use units that depend on the session's",

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::scene::{Scene, address};
-use crate::engine::error::ConnectionError;
+use crate::engine::error::{ConnectionError, ProxyKind};
 use crate::engine::profile::proxy::Proxy;
 use crate::engine::secret::SecretText;
 use crate::engine::session::command::{Answer, Command};
@@ -32,10 +32,10 @@ fn launch(scene: &Scene) -> &Launch {
 
 fn login(launch: &Launch) -> Option<(&str, &str)> {
     let detour = launch.detour.as_ref().expect("by a proxy");
-    let Proxy::Http(http) = &detour.proxy else {
-        panic!("by an HTTP proxy");
+    let login = match &detour.proxy {
+        Proxy::Http(http) => http.login.as_ref()?,
+        Proxy::Socks(socks) => socks.login.as_ref()?,
     };
-    let login = http.login.as_ref()?;
     Some((
         login.username.as_deref()?,
         login.password.as_ref()?.expose(),
@@ -73,6 +73,7 @@ fn a_proxy_that_wants_a_login_has_the_user_asked_until_it_is_content() {
     assert_eq!(login(launch(&scene)), None);
     for (refused, number, password) in [(false, 0, "wrong"), (true, 2, "right")] {
         scene.report(Report::AttemptFailed(ConnectionError::ProxyCredentials {
+            kind: ProxyKind::Http,
             refused,
         }));
         assert_eq!(scene.session.questions().type_groups(), [(1, 2)]);
@@ -82,6 +83,27 @@ fn a_proxy_that_wants_a_login_has_the_user_asked_until_it_is_content() {
         answer(&mut scene, number + 1, password);
         assert_eq!(login(launch(&scene)), Some(("alice", password)));
     }
+}
+
+#[test]
+fn a_socks_proxy_that_wants_a_login_has_the_user_asked_too() {
+    let mut scene = Scene::with(SOCKS);
+    scene.resolve();
+    assert_eq!(login(launch(&scene)), None);
+    scene.report(Report::AttemptFailed(ConnectionError::ProxyCredentials {
+        kind: ProxyKind::Socks,
+        refused: false,
+    }));
+    let asked: Vec<_> = scene
+        .session
+        .questions()
+        .open_questions()
+        .map(|question| question.description.clone())
+        .collect();
+    assert_eq!(asked, ["SOCKS proxy username", "SOCKS proxy password"]);
+    answer(&mut scene, 0, "alice");
+    answer(&mut scene, 1, "open sesame");
+    assert_eq!(login(launch(&scene)), Some(("alice", "open sesame")));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use zbus::proxy;
 /// One server: address family, address, port (0: the default), name for TLS (empty: none).
 pub type Server = (i32, Vec<u8>, u16, String);
 
+/// A server in use: the link's index (0: none in particular), address family, address.
+pub type LinkServer = (i32, i32, Vec<u8>);
+
 /// The manager object of systemd-resolved.
 #[proxy(
     interface = "org.freedesktop.resolve1.Manager",
@@ -33,6 +36,10 @@ pub trait Resolved {
 
     /// Takes back all that was set for a link.
     fn revert_link(&self, index: i32) -> zbus::Result<()>;
+
+    /// The servers of all links, and those of none.
+    #[zbus(property, name = "DNS")]
+    fn servers(&self) -> zbus::Result<Vec<LinkServer>>;
 
     /// Forgets cached answers.
     fn flush_caches(&self) -> zbus::Result<()>;
