@@ -19,9 +19,11 @@ impl Capture {
             .iter()
             .map(|port| format!("udp dst port {port}"))
             .collect();
+        // A packet of full size travels in pieces, of which only the first one has a port.
+        let pieces = "udp and ip[6:2] & 0x1fff != 0";
         // The kernel tells the server that a killed session's port is closed, in words that were encrypted already.
         let filter = format!(
-            "(ip or ip6) and ether src {} and not (dst host {SERVER} and ({} or icmp[icmptype] == icmp-unreach))",
+            "(ip or ip6) and ether src {} and not (dst host {SERVER} and ({} or ({pieces}) or icmp[icmptype] == icmp-unreach))",
             cable.trim(),
             servers.join(" or ")
         );
