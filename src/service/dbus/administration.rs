@@ -16,6 +16,7 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 use super::answers::ask_loop;
 use super::call::{Ask, Call, Told, View};
 use super::error::BusError;
+use super::members;
 use super::names;
 use super::object::{Object, Sorted, arguments, caller, refuse, reply};
 use super::peers::{claim_name, user_of};
@@ -92,6 +93,7 @@ async fn answer(
         },
         "Restart" => Ask::Restart,
         "Resume" => Ask::Resume,
+        queue if queue.starts_with(QUEUE) => members::ask(queue, call)?,
         other => return Err(BusError::unknown_method(INTERFACE, other)),
     };
     let sender = caller(call);
@@ -100,7 +102,7 @@ async fn answer(
             "only root, or whom polkit lets, may administer sessions",
         ));
     }
-    if member != "Describe" && member != "Statistics" {
+    if member != "Describe" && member != "Statistics" && !member.starts_with(QUEUE) {
         info!(member, "the administrator asks");
     }
     let told = ask_loop(calls.clone(), ask)
@@ -110,7 +112,7 @@ async fn answer(
         Told::View(view) if member == "Statistics" => reply(call, &statistics(&view)),
         Told::View(view) => reply(call, &describe(instance, &view)),
         Told::Done | Told::Groups(_) | Told::Name(_) | Told::Question(_) | Told::Slots(_) => {
-            reply(call, &())
+            members::answer(member, call, &told)
         }
     };
     written.map_err(|error| BusError::failed(&error.to_string()))
@@ -174,6 +176,8 @@ async fn may(connection: &Connection, sender: &str) -> bool {
     }
 }
 
+/// What the methods of the queue of questions begin with; they are those of a session manager's sessions.
+const QUEUE: &str = "UserInput";
 /// Polkit may ask the caller's user.
 const ALLOW_INTERACTION: u32 = 1;
 const OBJECT: Object = Object {

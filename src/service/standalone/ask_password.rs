@@ -111,6 +111,37 @@ impl Drop for Files {
     }
 }
 
+/// Takes back every question that processes of an instance left when they were killed; the ids of its questions are the
+/// instance's name, a dash and a number.
+pub fn take_back_all(directory: &Path, instance: &str) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|it| is_of(it, instance)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether a file is `ask.PID-INSTANCE-NUMBER`, or one of its kin.
+fn is_of(name: &str, instance: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let parts = || {
+        let (kind, rest) = name.split_once('.')?;
+        let (process, id) = rest.split_once('-')?;
+        let (of, number) = id.rsplit_once('-')?;
+        Some((kind, process, of, number))
+    };
+    parts().is_some_and(|(kind, process, of, number)| {
+        ["ask", "sck", "tmp"].contains(&kind)
+            && is_number(process)
+            && of == instance
+            && is_number(number)
+    })
+}
+
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     // The file holds the question, not the answer; agents of every account may read it.
     OpenOptions::new()
@@ -172,6 +203,25 @@ mod tests {
         assert_eq!(question.answer().await.unwrap().expose(), "s3cret");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
         fs::remove_dir(directory).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_left_of_an_instance_is_taken_back() {
+        let directory = directory("left");
+        let files = [
+            "ask.7-office-1",
+            "sck.7-office-1",
+            "ask.7-office-2-1",
+            "ask.x-office-1",
+            "other",
+        ];
+        for file in files {
+            fs::write(directory.join(file), "").unwrap();
+        }
+        take_back_all(&directory, "office");
+        let left = files.map(|file| directory.join(file).exists());
+        assert_eq!(left, [false, false, true, true, true]);
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[tokio::test]

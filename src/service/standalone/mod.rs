@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use rustls::time_provider::TimeProvider;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tokio::task::JoinHandle;
+use tracing::{debug, error, info, warn};
 
 use self::answers::Answers;
 use self::ask_password::{AgentQuestion, DIRECTORY};
@@ -46,8 +47,8 @@ use crate::engine::session::effect::Summary;
 use crate::engine::session::ended::EndClass;
 use crate::engine::session::machine::Session;
 use crate::engine::session::saved::Saved;
-use crate::engine::session::status::Status;
-use crate::engine::session::user_input::{Attention, InputGroup, Question};
+use crate::engine::session::status::{Status, StatusMinor};
+use crate::engine::session::user_input::{Attention, InputGroup, Question, Visibility};
 use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
@@ -108,6 +109,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         answers: Answers::new(credentials),
         wall_clock: surroundings().wall_clock,
         asked: 0,
+        page: None,
     };
     let (callers, calls) = mpsc::channel(1);
     let running = Loop::new(session, effects, front, calls, Clock::start()).run(signals);
@@ -174,14 +176,48 @@ struct Agents {
     answers: Answers,
     wall_clock: Arc<dyn TimeProvider>,
     asked: u32,
+    /// The page to log in that the agents show.
+    page: Option<ShownPage>,
+}
+
+/// A page to log in, shown by the agents until somebody there has seen it or it is dropped: the answer says nothing.
+struct ShownPage(JoinHandle<()>);
+
+impl ShownPage {
+    fn new(question: AgentQuestion) -> Self {
+        Self(tokio::spawn(async move {
+            let _seen = question.answer().await;
+        }))
+    }
+}
+
+impl Drop for ShownPage {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Front for Agents {
-    fn announced(&mut self, _status: &Status) {}
+    fn announced(&mut self, status: &Status) {
+        if status.minor() != StatusMinor::SessAuthUrl {
+            self.page = None;
+        }
+    }
 
     fn attention(&mut self, attention: Attention) {
         if attention.group == InputGroup::OpenUrl {
             warn!(url = attention.message, "to log in, open this page");
+            self.asked += 1;
+            let id = format!("{}-{}", self.instance, self.asked);
+            let prompt = format!(
+                "To log in the OpenVPN session {}, open {} and press Enter",
+                self.instance, attention.message
+            );
+            let shown = AgentQuestion::show(Path::new(DIRECTORY), &id, &prompt, Visibility::Shown);
+            match shown {
+                Ok(shown) => self.page = Some(ShownPage::new(shown)),
+                Err(error) => debug!(%error, "no password agent shows the page"),
+            }
         }
     }
 

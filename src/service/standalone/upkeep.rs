@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use rustix::fs::{Gid, Uid};
 use tracing::{error, info, warn};
 
-use super::{again, find};
+use super::{again, ask_password, find};
 use crate::service::cli::system_bus;
 use crate::service::dbus::proxy::unit_job::has_job;
 use crate::service::log;
@@ -137,6 +137,7 @@ pub fn cleanup(args: &CleanupArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
+    ask_password::take_back_all(Path::new(ask_password::DIRECTORY), instance.name());
     let outcome = profile_copy::erase(&copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));
