@@ -140,7 +140,7 @@ impl Effects {
 
     /// Looks a name up.
     pub fn resolve(&mut self, lookup: Lookup) {
-        self.opening.names(true);
+        self.opening.names(Some(&lookup.host));
         let answer = self.names.look_up(&lookup.host, family(&lookup));
         self.begin(async move { Finished::Resolved(lookup, answer.await) });
     }
@@ -161,6 +161,7 @@ impl Effects {
         });
         match launch.find_server {
             Some(lookup) => {
+                self.opening.names(Some(&lookup.host));
                 let answer = self.names.look_up(&lookup.host, family(&lookup));
                 self.addressless = Some((attempt, protect));
                 self.begin(async move { Finished::ServerFound(lookup, answer.await) });
@@ -332,7 +333,7 @@ impl Effects {
             Finished::Nothing => {}
             Finished::Report(report) => self.ready.push_back(report),
             Finished::Resolved(lookup, answer) => {
-                self.opening.names(false);
+                self.opening.names(None);
                 self.resolved(lookup, answer);
             }
             Finished::ServerFound(lookup, answer) => self.server_found(&lookup, answer),
@@ -341,6 +342,7 @@ impl Effects {
 
     /// The address that the proxy of the next attempt needs was looked up.
     fn server_found(&mut self, lookup: &Lookup, answer: io::Result<Answer>) {
+        self.opening.names(None);
         let Some((mut attempt, protect)) = self.addressless.take() else {
             return;
         };

@@ -165,7 +165,8 @@ impl Names {
     }
 }
 
-fn literal(host: &str) -> Option<IpAddr> {
+/// The address that a host is named by; an IPv6 one may be in brackets.
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let inner = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

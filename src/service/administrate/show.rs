@@ -85,7 +85,7 @@ impl Facts {
         let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
         let rows = [
             ("Profile", self.profile()),
-            ("Doing", self.text("detail").to_owned()),
+            ("Doing", self.doing()),
             ("Question", self.question()),
             ("Server", self.server()),
             ("Cipher", self.cipher()),
@@ -120,6 +120,14 @@ impl Facts {
             "" => String::new(),
             path => format!("{} ({path})", self.text("profile")),
         }
+    }
+
+    fn doing(&self) -> String {
+        let detail = self.text("detail");
+        if detail == self.text("question") {
+            return String::new();
+        }
+        detail.to_owned()
     }
 
     fn question(&self) -> String {

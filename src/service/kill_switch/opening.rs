@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::{FOLDER, KillSwitch, Record};
 use crate::engine::config::Transport;
+use crate::service::resolve;
 
 /// One session's hole in its kill switch. Does nothing for a session without a name, or whose kill switch is down.
 #[derive(Debug, Default)]
@@ -25,9 +26,10 @@ impl Opening {
         }
     }
 
-    /// DNS queries pass, or no longer.
-    pub fn names(&self, pass: bool) {
-        self.change(|record| record.resolver_uids = if pass { resolvers() } else { Vec::new() });
+    /// DNS queries pass while this host is looked up; `None`, or an address in place of a name: none do.
+    pub fn names(&self, host: Option<&str>) {
+        let asks = host.is_some_and(|host| resolve::literal(host).is_none());
+        self.change(|record| record.resolver_uids = if asks { resolvers() } else { Vec::new() });
     }
 
     /// Packets to this server pass, and to no other.

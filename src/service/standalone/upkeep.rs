@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use super::{again, ask_password, find};
 use crate::service::cli::system_bus;
 use crate::service::dbus::proxy::unit_job::has_job;
+use crate::service::kill_switch::opening::Opening;
 use crate::service::log;
 use crate::service::managed_unit::forget_description;
 use crate::service::netcfg;
@@ -138,6 +139,8 @@ pub fn cleanup(args: &CleanupArgs) -> ExitCode {
         .enable_all()
         .build();
     ask_password::take_back_all(Path::new(ask_password::DIRECTORY), instance.name());
+    // A lookup may have been cut off.
+    Opening::of(instance.name().to_owned()).names(None);
     let outcome = profile_copy::erase(&copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));
