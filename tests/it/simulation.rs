@@ -4,4 +4,5 @@ mod conversation;
 mod handshake;
 mod hostile;
 mod leaving;
+mod moving;
 mod renewal;
