@@ -18,6 +18,7 @@ use super::counters::Counters;
 use super::device::Device;
 use super::live::{Live, Ready};
 use super::proxy;
+use super::sys;
 use super::transport::Transport;
 use super::{Order, TunnelReport};
 use crate::engine::config::ConnectionConfig;
@@ -39,7 +40,10 @@ pub(super) fn spawn(
     let driver = driver(&runtime, orders, reports, stats)?;
     std::thread::Builder::new()
         .name("tunnel".to_owned())
-        .spawn(move || runtime.block_on(driver.run()))
+        .spawn(move || {
+            sys::wake_on_time();
+            runtime.block_on(driver.run());
+        })
 }
 
 fn driver(
@@ -119,6 +123,9 @@ impl Driver {
             }
             self.keep_time(now);
             self.settle(now);
+            if let State::Live(live) = &mut self.state {
+                live.rest();
+            }
         }
         self.end_attempt();
         self.counters.publish_last();
@@ -232,7 +239,7 @@ impl Driver {
             Ok((transport, connected)) => {
                 self.backlog.push_back(connected);
                 let connection = Connection::new(opening.config, now);
-                let mut live = Box::new(Live::new(connection, transport));
+                let mut live = Box::new(Live::new(connection, transport, now));
                 live.drain(now, &mut self.events);
                 self.state = State::Live(live);
             }

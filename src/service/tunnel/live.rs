@@ -5,12 +5,14 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::trace;
 
 use super::device::{Device, Read, is_lost, lost};
 use super::engine::Engine;
+use super::pace::Pace;
+use super::sys;
 use super::transport::Transport;
 use crate::engine::data::coalesce::{Coalescer, Join};
 use crate::engine::data::stats::{DropReason, Stats};
@@ -25,6 +27,9 @@ pub(super) struct Live<E> {
     coalescer: Coalescer,
     /// The socket took less than there was: nothing is read from the device until it has taken the rest.
     backed_up: bool,
+    pace: Pace,
+    /// How long both faces are left alone before the next turn.
+    rest: Option<Duration>,
     deadline: Option<Instant>,
     stats: Stats,
 }
@@ -47,13 +52,15 @@ pub(super) struct Ready {
 pub(super) type DeviceResult = io::Result<()>;
 
 impl<E: Engine> Live<E> {
-    pub(super) fn new(engine: E, transport: Transport) -> Self {
+    pub(super) fn new(engine: E, transport: Transport, now: Instant) -> Self {
         Self {
+            pace: Pace::new(transport.busy(), now),
             engine,
             transport,
             packets: Vec::with_capacity(PACKETS),
             coalescer: Coalescer::new(Join::Nothing, GROUPS),
             backed_up: false,
+            rest: None,
             deadline: None,
             stats: Stats::default(),
         }
@@ -119,7 +126,15 @@ impl<E: Engine> Live<E> {
             }
         }
         self.drain(now, events);
+        self.rest = self.pace.turn(now);
         outcome
+    }
+
+    /// Leaves both faces alone for as long as the load allows. The thread does nothing else: it sleeps.
+    pub(super) fn rest(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            sys::sleep(rest);
+        }
     }
 
     /// Gives an input, then drains the engine.
@@ -175,6 +190,7 @@ impl<E: Engine> Live<E> {
                     return Ok(());
                 }
             };
+            self.pace.count(self.packets.len());
             for index in 0..self.packets.len() {
                 self.open(now, device, index)?;
             }
@@ -231,6 +247,7 @@ impl<E: Engine> Live<E> {
             match device.read() {
                 Ok(Read::Empty) => break,
                 Ok(Read::Packet(mut segments)) => {
+                    self.pace.count(1);
                     while let Some(length) = segments.next_length() {
                         if !self.seal(now, length, |place| segments.write_next(place).is_some()) {
                             break;

@@ -80,7 +80,7 @@ impl Side {
         kernel.set_nonblocking(true).unwrap();
         let tun = Tun::for_tests(OwnedFd::from(ours), offload);
         Self {
-            live: Live::new(mirror, transport),
+            live: Live::new(mirror, transport, now),
             device: Some(Device::new(tun).unwrap()),
             kernel: sys::watch(kernel).unwrap(),
         }

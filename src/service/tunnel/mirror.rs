@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::device::Device;
 use super::engine::Engine;
 use super::live::Live;
+use super::sys;
 use super::transport::Transport;
 use super::tun::Tun;
 use crate::engine::data::key::{DataKey, KeyError};
@@ -162,15 +163,17 @@ fn run<E: Engine>(
         .enable_time()
         .build()?;
     let clock = Clock::start();
+    sys::wake_on_time();
     runtime.block_on(async {
         let limit = Duration::from_secs(10);
         let transport = Transport::open(kind, peer, socket, limit).await?;
-        let mut live = Live::new(engine, transport);
+        let mut live = Live::new(engine, transport, clock.now());
         let mut device = Some(Device::new(tun)?);
         let mut events = VecDeque::new();
         loop {
             let ready = live.ready(device.as_ref()).await;
             live.work(clock.now(), ready, &mut device, &mut events)?;
+            live.rest();
         }
     })
 }

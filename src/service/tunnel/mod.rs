@@ -15,6 +15,7 @@ mod engine;
 mod live;
 pub mod mirror;
 mod outbound;
+mod pace;
 mod proxy;
 mod relay;
 mod sys;

@@ -6,10 +6,15 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::thread::{ClockId, clock_nanosleep_relative, set_current_timer_slack};
+use rustix::time::Timespec;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tracing::debug;
 
 /// What `TUNGETIFF` tells about a descriptor.
 #[derive(Debug)]
@@ -26,6 +31,22 @@ pub(super) struct TunDevice {
 pub(super) fn owned(device: impl IntoRawFd) -> OwnedFd {
     // SAFETY: `into_raw_fd` hands over an open descriptor that nobody else closes.
     unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) }
+}
+
+/// Lets this thread's short sleeps end when they are over, and not up to 50 microseconds later.
+pub(super) fn wake_on_time() {
+    if let Err(error) = set_current_timer_slack(NonZeroU64::new(1)) {
+        debug!(%error, "short sleeps take longer than asked for");
+    }
+}
+
+/// Sleeps; a signal ends it early.
+pub(super) fn sleep(time: Duration) {
+    let request = Timespec {
+        tv_sec: 0,
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    let _ = clock_nanosleep_relative(ClockId::Monotonic, &request);
 }
 
 /// Watches a descriptor for readiness, for as long as it is owned.

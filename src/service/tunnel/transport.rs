@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::attempt::SocketOptions;
 use super::outbound::Outbound;
+use super::pace;
 use super::relay::Relay;
 use super::sys;
 use super::tcp::Tcp;
@@ -42,6 +43,14 @@ impl Transport {
                 let socket = connect(peer, &options, limit).await?;
                 Ok(Self::Tcp(Tcp::new(socket)))
             }
+        }
+    }
+
+    /// Packets that come at shorter intervals may wait for each other.
+    pub(super) const fn busy(&self) -> Duration {
+        match self {
+            Self::Tcp(_) => pace::STREAM,
+            Self::Udp(_) => pace::DATAGRAMS,
         }
     }
 
