@@ -6,6 +6,7 @@ use std::ops::Range;
 use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tracing::debug;
 
 use super::outbound::{Outbound, Prefix};
 use super::sys;
@@ -29,6 +30,9 @@ pub(super) struct Tcp {
 impl Tcp {
     /// Takes a connected socket.
     pub(super) fn new(socket: AsyncFd<Socket>) -> Self {
+        if let Err(error) = socket.get_ref().set_tcp_notsent_lowat(UNSENT) {
+            debug!(%error, "the kernel queues as much as it likes");
+        }
         Self {
             socket,
             arena: vec![0; ARENA].into_boxed_slice(),
@@ -162,5 +166,8 @@ impl Tcp {
     }
 }
 
+/// So many bytes that the network does not take yet may wait in the kernel. The rest waits in the device's queue, where
+/// the flows that fill it are held back, and where what has no room is dropped.
+const UNSENT: u32 = 128 * 1024;
 /// Room for one read: many frames, and far more than the longest.
 const ARENA: usize = 256 * 1024;
