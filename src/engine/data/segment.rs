@@ -1,9 +1,11 @@
 //! Cuts a super-packet from the TUN device into the packets that go through the tunnel.
 
+use std::ops::Range;
+
 use super::checksum;
 use super::packet::{
     self, IPV4_HEADER, IPV6_HEADER, IpVersion, TCP, UDP, UDP_HEADER, flag, pseudo_header_sum, put,
-    set_ip_length, take,
+    take,
 };
 use super::vnet::{Gso, VnetHeader};
 
@@ -35,8 +37,12 @@ struct Cut {
     id: u16,
     /// The sequence number of the first segment (TCP).
     sequence: u32,
-    /// The flags of the whole (TCP).
-    flags: u8,
+    /// The byte with the data offset, and the flags of the whole (TCP).
+    offset_flags: [u8; 2],
+    /// The sum over what is the same in the IP header of all segments (IPv4).
+    ip_sum: u64,
+    /// The same of the transport header, and of the pseudo header.
+    transport_sum: u64,
 }
 
 /// The device handed over something that contradicts itself.
@@ -112,45 +118,43 @@ impl<'a> Segments<'a> {
     }
 
     fn write_segment(&mut self, cut: &Cut, out: &mut [u8]) -> Option<()> {
+        let length = u16::try_from(out.len()).ok()?;
+        let segment_length = u16::try_from(out.len() - cut.transport).ok()?;
         let (headers, payload) = out.split_at_mut_checked(cut.headers)?;
         let from = cut.headers + self.done;
-        payload.copy_from_slice(self.packet.get(from..from + payload.len())?);
-        headers.copy_from_slice(self.packet.get(..cut.headers)?);
+        let text = self.packet.get(from..from + payload.len())?;
         let last = from + payload.len() == self.packet.len();
-        let length = u16::try_from(headers.len() + payload.len()).ok()?;
-        let segment_length = u16::try_from(headers.len() - cut.transport + payload.len()).ok()?;
-        set_ip_length(
-            cut.version,
-            headers,
-            length,
-            Some(cut.id.wrapping_add(self.count)),
-        );
-        let pseudo = pseudo_header_sum(cut.version, headers, cut.protocol, segment_length);
+        headers.copy_from_slice(self.packet.get(..cut.headers)?);
+        cut.set_ip(headers, length, cut.id.wrapping_add(self.count));
         let transport = headers.get_mut(cut.transport..)?;
-        if cut.protocol == TCP {
-            self.set_tcp(cut, transport, last);
-            put(transport, 16, [0, 0]);
-            let total = pseudo + checksum::sum(transport) + checksum::sum(payload);
-            put(transport, 16, checksum::finish(total));
+        let changing = if cut.protocol == TCP {
+            self.set_tcp(cut, transport, last)
         } else {
             put(transport, 4, segment_length.to_be_bytes());
-            put(transport, 6, [0, 0]);
-            let total = pseudo + checksum::sum(transport) + checksum::sum(payload);
-            put(transport, 6, checksum::finish_udp(total));
+            checksum::word(segment_length)
+        };
+        let total =
+            cut.transport_sum + changing + checksum::word(segment_length) + checksum::sum(text);
+        if cut.protocol == TCP {
+            put(transport, packet::TCP_CHECKSUM, checksum::finish(total));
+        } else {
+            put(transport, packet::UDP_CHECKSUM, checksum::finish_udp(total));
         }
+        payload.copy_from_slice(text);
         self.done += payload.len();
         self.count = self.count.wrapping_add(1);
         Some(())
     }
 
-    fn set_tcp(&self, cut: &Cut, header: &mut [u8], last: bool) {
+    /// Writes what differs from segment to segment; the answer is the sum over that.
+    fn set_tcp(&self, cut: &Cut, header: &mut [u8], last: bool) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a super-packet has at most 64 KiB"
         )]
-        let sequence = cut.sequence.wrapping_add(self.done as u32);
-        put(header, 4, sequence.to_be_bytes());
-        let mut flags = cut.flags;
+        let sequence = cut.sequence.wrapping_add(self.done as u32).to_be_bytes();
+        put(header, 4, sequence);
+        let [offset, mut flags] = cut.offset_flags;
         if !last {
             flags &= !(flag::FIN | flag::PSH);
         }
@@ -158,6 +162,29 @@ impl<'a> Segments<'a> {
             flags &= !flag::CWR;
         }
         put(header, 13, [flags]);
+        let [a, b, c, d] = sequence;
+        [[a, b], [c, d], [offset, flags]]
+            .into_iter()
+            .map(|pair| checksum::word(u16::from_be_bytes(pair)))
+            .sum()
+    }
+}
+
+impl Cut {
+    /// Writes what differs from segment to segment.
+    fn set_ip(&self, header: &mut [u8], length: u16, id: u16) {
+        match self.version {
+            IpVersion::V4 => {
+                put(header, 2, length.to_be_bytes());
+                put(header, 4, id.to_be_bytes());
+                let total = self.ip_sum + checksum::word(length) + checksum::word(id);
+                put(header, 10, checksum::finish(total));
+            }
+            IpVersion::V6 => {
+                let payload = length.saturating_sub(40);
+                put(header, 4, payload.to_be_bytes());
+            }
+        }
     }
 }
 
@@ -191,6 +218,16 @@ fn plan_cut(header: &VnetHeader, packet: &[u8]) -> Option<Cut> {
     if packet.len() <= headers {
         return None;
     }
+    let sum = |range: Range<usize>| packet.get(range).map_or(0, checksum::sum);
+    let constant = if protocol == TCP {
+        // Without sequence number, flags, and the checksum itself.
+        sum(transport..transport + 4)
+            + sum(transport + 8..transport + 12)
+            + sum(transport + 14..transport + 16)
+            + sum(transport + 18..headers)
+    } else {
+        sum(transport..transport + 4)
+    };
     Some(Cut {
         version,
         protocol,
@@ -199,11 +236,14 @@ fn plan_cut(header: &VnetHeader, packet: &[u8]) -> Option<Cut> {
         segment_size: usize::from(header.segment_size),
         id: u16::from_be_bytes(take(packet, 4)?),
         sequence: u32::from_be_bytes(take(packet, transport + 4)?),
-        flags: if protocol == TCP {
-            *packet.get(transport + 13)?
+        offset_flags: if protocol == TCP {
+            take(packet, transport + 12)?
         } else {
-            0
+            [0; 2]
         },
+        // Without length, identification, and the checksum itself.
+        ip_sum: sum(0..2) + sum(6..10) + sum(12..transport),
+        transport_sum: constant + pseudo_header_sum(version, packet, protocol, 0),
     })
 }
 
