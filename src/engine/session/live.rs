@@ -164,13 +164,17 @@ impl Live {
 
     fn start(&mut self, context: &mut Context, now: Instant) {
         context.announce(Status::config_ok(&self.config_path));
+        self.announce_attempt(context);
+        self.begin(context, now);
+    }
+
+    fn announce_attempt(&self, context: &mut Context) {
         let minor = if self.was_connected {
             StatusMinor::ConnReconnecting
         } else {
             StatusMinor::ConnConnecting
         };
         context.announce_connection(minor);
-        self.begin(context, now);
     }
 
     pub(super) fn pause(
@@ -213,6 +217,7 @@ impl Live {
             Phase::Paused => {
                 info!("resuming");
                 context.announce_connection(StatusMinor::ConnResuming);
+                self.announce_attempt(context);
                 self.begin(context, now);
                 Ok(Accepted::Done)
             }
@@ -222,6 +227,7 @@ impl Live {
                 give_up_at,
             } => {
                 context.announce_connection(StatusMinor::ConnResuming);
+                self.announce_attempt(context);
                 self.phase = Phase::Leaving {
                     then: Then::Again,
                     manner,

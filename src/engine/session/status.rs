@@ -285,11 +285,12 @@ pub struct StatusBoard {
 
 impl StatusBoard {
     /// Takes a new status. The answer is what is to be announced: nothing if it is said already, or if it is a mere
-    /// "disconnected" after a status that explains the end.
+    /// "disconnected" after a status that explains the end. That the profile is good is said before every begin.
     pub fn change_to(&mut self, status: Status) -> Option<&Status> {
         let hides_reason =
             status.minor == StatusMinor::ConnDisconnected && self.last.explains_the_end();
-        if hides_reason || status == self.last {
+        let said_already = status == self.last && status.minor != StatusMinor::CfgOk;
+        if hides_reason || said_already {
             return None;
         }
         self.last = status;

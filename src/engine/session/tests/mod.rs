@@ -39,6 +39,7 @@ fn a_session_goes_from_profile_to_connected_by_itself() {
         scene.minors(),
         [
             StatusMinor::CfgOk,
+            StatusMinor::CfgOk,
             StatusMinor::ConnConnecting,
             StatusMinor::ConnConnected
         ]
@@ -238,6 +239,10 @@ fn a_pause_keeps_the_session_and_a_resume_connects_again() {
     );
     assert!(scene.steps().is_empty());
     scene.command(Command::Resume).unwrap();
+    assert_eq!(
+        scene.minors()[2..],
+        [StatusMinor::ConnResuming, StatusMinor::ConnReconnecting]
+    );
     assert!(scene.has_connected_to_server());
     let counted: Vec<_> = scene
         .session
