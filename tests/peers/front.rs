@@ -18,6 +18,9 @@ pub(crate) struct Front<'a> {
 
 impl<'a> Front<'a> {
     pub(crate) fn new(machine: &'a Machine) -> Self {
+        // What the package does where it is installed on a running system: the stock services use journal and resolver.
+        machine
+            .sh("openvpn3-admin init-config --write-configs; pkill -f [o]penvpn3-service- || true");
         Self {
             machine,
             before: traces(machine),
@@ -114,7 +117,10 @@ impl<'a> Front<'a> {
     /// Follows what the log service tells of a session, from now on.
     pub(crate) fn log(&self, path: &str) -> Process {
         let mut command = self.machine.inside();
-        command.arg(format!("exec openvpn3 log --session-path {path}"));
+        // A log service that has just come back may not know the session yet.
+        command.arg(format!(
+            "for i in $(seq 30); do openvpn3 log --session-path {path} && break; sleep 0.2; done"
+        ));
         let log = Process::start("the log", &mut command);
         let forwards = format!(
             "busctl get-property net.openvpn.v3.sessions {path} net.openvpn.v3.sessions log_forwards"
@@ -138,6 +144,57 @@ impl<'a> Front<'a> {
     pub(crate) fn undo_drop_in(&self) {
         self.machine
             .sh(&format!("rm -r {DROP_INS}; systemctl daemon-reload"));
+    }
+
+    /// The process of the only session.
+    pub(crate) fn process(&self) -> String {
+        let process = self
+            .machine
+            .sh("pgrep -f '^/usr/bin/openvpn3-backend session'");
+        process.trim().to_owned()
+    }
+
+    /// The name of the only session on the bus.
+    pub(crate) fn bus_name(&self) -> String {
+        format!("net.openvpn.v3.backends.be{}", self.process())
+    }
+
+    /// Has the stock command forget sessions whose process is gone.
+    pub(crate) fn clean_up(&self) {
+        // Its first question makes the session manager notice, and is an error.
+        self.machine
+            .try_sh("openvpn3 sessions-list; openvpn3 session-manage --cleanup");
+        let list = self.openvpn3("sessions-list");
+        assert!(list.contains("No sessions available"), "{list}");
+    }
+
+    /// Has the stock service set up the network of sessions, until that is undone.
+    pub(crate) fn with_netcfg(&self) {
+        self.drop_in(
+            "[Service]\nExecStart=\nExecStart=/usr/bin/openvpn3-backend session %i --network netcfg\n",
+        );
+    }
+
+    /// Undoes our precedence as `packaging/install` says.
+    pub(crate) fn to_the_stock_backend(&self) {
+        self.machine.sh(&format!(
+            "mv {ACTIVATION} /root/; systemctl reload dbus; systemctl stop openvpn3-backend-starter"
+        ));
+    }
+
+    /// Sessions are ours again.
+    pub(crate) fn to_our_backend(&self) {
+        self.machine.sh(&format!(
+            "mv /root/$(basename {ACTIVATION}) {ACTIVATION}; systemctl reload dbus; pkill -f [s]ervice-backendstart; \
+             while pgrep -f [s]ervice-backendstart >/dev/null; do sleep 0.02; done"
+        ));
+    }
+
+    /// Packets of all sizes reach the server's end of the tunnel, by the tunnel.
+    pub(crate) fn passes(&self, inside: &str) {
+        self.machine.sh(&format!(
+            "ping -I tun0 -c 2 -i 0.2 -W 5 {inside}; ping -I tun0 -c 1 -s 4000 -W 5 {inside}"
+        ));
     }
 
     /// The object path of the first session.
@@ -180,3 +237,5 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BETWEEN: Duration = Duration::from_millis(50);
 /// Further settings of all sessions.
 const DROP_INS: &str = "/run/systemd/system/openvpn3-backend@.service.d";
+/// What gives our starter precedence over the stock one.
+const ACTIVATION: &str = "/usr/local/share/dbus-1/system-services/net.openvpn.v3.backends.service";

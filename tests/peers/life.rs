@@ -1,16 +1,20 @@
 //! The ordinary life of a session, as the stock command shows it.
 
+use std::fs;
+
+use crate::common::pki;
+use crate::common::process::Process;
 use crate::front::Front;
+use crate::machine::SERVER;
 
 /// Sessions at once.
 const MANY: u32 = 20;
-/// Calls of strangers that are tried: ten by each of two accounts, and one at the starter.
-const REFUSALS: usize = 21;
 
 pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
-    front.machine.sh("ping -c 2 -i 0.2 -W 2 10.20.0.1");
+    front.passes("10.20.0.1");
+    a_file_is_fetched(front);
 
     let list = front.openvpn3("sessions-list");
     for part in [
@@ -38,6 +42,22 @@ pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
     assert!(!again.status.success());
 }
 
+/// By curl, from the server's end of the tunnel.
+fn a_file_is_fetched(front: &Front<'_>) {
+    let mut server = front.machine.outside.command("python3");
+    server
+        .args(["-um", "http.server", "--bind", "10.20.0.1", "8000"])
+        .current_dir(pki::folder());
+    let server = Process::start("the files' server", &mut server);
+    server.wait_for("that it serves", |line| line.contains("Serving HTTP"));
+    let mut curl = front.machine.on_network("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "30"]);
+    curl.args(["--interface", "tun0", "http://10.20.0.1:8000/ca.crt"]);
+    let fetched = curl.output().expect("curl is installed");
+    let file = fs::read(pki::folder().join("ca.crt")).expect("it is there");
+    assert_eq!(fetched.stdout, file, "{fetched:?}");
+}
+
 fn the_unit_tells_its_status(front: &Front<'_>) {
     let status = front
         .machine
@@ -45,6 +65,16 @@ fn the_unit_tells_its_status(front: &Front<'_>) {
     assert!(
         status.contains("Status: \"connected to 10.77.0.1 by tun0 since 20"),
         "{status}"
+    );
+    let path = front.path();
+    front.wait_until(
+        "a description",
+        || {
+            front
+                .machine
+                .sh("systemctl show -P Description 'openvpn3-backend@*'")
+        },
+        |description| description.contains("plain") && description.contains(&path),
     );
     // The token travels in no unit name, argument or environment.
     let shown = front.machine.sh(
@@ -70,7 +100,7 @@ fn pausing_resuming_and_restarting_are_told_to_the_log(front: &Front<'_>, path: 
         front.openvpn3(&format!("session-manage --path {path} --{action}"));
         front.wait_for_status(status);
     }
-    front.machine.sh("ping -c 1 -W 2 10.20.0.1");
+    front.passes("10.20.0.1");
     for line in [
         "Client pausing connection: Reason: Front-end request",
         "Client connection paused",
@@ -123,11 +153,9 @@ pub(crate) fn twenty_sessions_live_at_once(front: &Front<'_>) {
 
 pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "--push route\\ 10.99.0.0\\ 255.255.0.0");
-    front.drop_in(
-        "[Service]\nExecStart=\nExecStart=/usr/bin/openvpn3-backend session %i --network netcfg\n",
-    );
+    front.with_netcfg();
     front.start("plain");
-    front.machine.sh("ping -c 2 -i 0.2 -W 2 10.20.0.1");
+    front.passes("10.20.0.1");
     let path = front
         .machine
         .sh("busctl tree --list net.openvpn.v3.netcfg || true");
@@ -137,35 +165,40 @@ pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: 
     let session = front.path();
     front.openvpn3(&format!("session-manage --path {session} --restart"));
     front.wait_for_status("Client connected");
-    front.machine.sh("ping -c 1 -W 2 10.20.0.1");
+    front.passes("10.20.0.1");
     front.disconnect("plain");
     front.undo_drop_in();
     front.machine.sh("pgrep -f [s]ervice-netcfg");
 }
 
-pub(crate) fn strangers_are_refused(front: &Front<'_>) {
+pub(crate) fn overrides_of_the_profile_hold(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
-    front.start("plain");
-    let refusals = front.machine.sh(
-        "pid=$(pgrep -f '^/usr/bin/openvpn3-backend session'); name=net.openvpn.v3.backends.be$pid; \
-         object=/net/openvpn/v3/backends/session; interface=net.openvpn.v3.backends; \
-         for user in nobody _openvpn; do \
-         as=\"setpriv --reuid $user --clear-groups busctl call $name $object $interface\"; \
-         for member in Ping Ready Connect Resume Restart Disconnect ForceShutdown UserInputQueueGetTypeGroup; do \
-         $as $member 2>&1 | head -n 1; done; $as Pause s x 2>&1 | head -n 1; \
-         setpriv --reuid $user --clear-groups busctl get-property $name $object $interface statistics 2>&1 | head -n 1; \
-         done; setpriv --reuid nobody --clear-groups \
-         busctl call $interface /net/openvpn/v3/backends $interface StartClient s x 2>&1 | head -n 1",
+    front.import("elsewhere", 9, "");
+    front.openvpn3(&format!(
+        "config-manage --config elsewhere --server-override {SERVER} --port-override 1194 --dns-setup-disabled true \
+         --persist-tun true --allow-compression asym --tls-version-min tls_1_2 --ipv6 no"
+    ));
+    front.start("elsewhere");
+    let dns = front.machine.sh("resolvectl dns");
+    assert!(!dns.contains("10.20.0.1"), "{dns}");
+    let index = || front.machine.sh("cat /sys/class/net/tun0/ifindex");
+    let before = index();
+    front.openvpn3("session-manage --config elsewhere --restart");
+    front.wait_for_status("Client connected");
+    front.passes("10.20.0.1");
+    assert_eq!(before, index(), "the device stays");
+    front.disconnect("elsewhere");
+}
+
+/// The command comes back at once, and the session goes on.
+pub(crate) fn a_session_starts_in_the_background(front: &Front<'_>) {
+    let said = front.openvpn3("session-start --config plain --background");
+    assert!(
+        said.contains("Session is running in the background"),
+        "{said}"
     );
-    let lines: Vec<&str> = refusals.lines().collect();
-    assert_eq!(lines.len(), REFUSALS, "{refusals}");
-    let refused = lines.iter().filter(|line| {
-        let line = line.to_lowercase();
-        ["denied", "authorization failed"]
-            .iter()
-            .any(|word| line.contains(word))
-    });
-    assert_eq!(refused.count(), REFUSALS, "{refusals}");
+    front.wait_for_status("Client connecting");
+    let _server = front.serve(1194, 20, "");
     front.wait_for_status("Client connected");
     front.disconnect("plain");
 }

@@ -1,6 +1,11 @@
 //! What goes wrong: processes that are killed, stopped, restarted and frozen.
 
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use crate::front::Front;
+use crate::machine::Machine;
 
 const UNITS: &str = "'openvpn3-backend@*'";
 
@@ -9,14 +14,7 @@ pub(crate) fn a_killed_session_leaves_nothing(front: &Front<'_>) {
     front.start("plain");
     front.machine.sh(&format!("systemctl kill -s KILL {UNITS}"));
     front.assert_nothing_is_left();
-    front
-        .machine
-        .try_sh("openvpn3 sessions-list; openvpn3 session-manage --cleanup");
-    assert!(
-        front
-            .openvpn3("sessions-list")
-            .contains("No sessions available")
-    );
+    front.clean_up();
 }
 
 pub(crate) fn a_stopped_unit_leaves_nothing(front: &Front<'_>) {
@@ -24,26 +22,63 @@ pub(crate) fn a_stopped_unit_leaves_nothing(front: &Front<'_>) {
     front.start("plain");
     front.machine.sh(&format!("systemctl stop {UNITS}"));
     front.assert_nothing_is_left();
-    front
-        .machine
-        .try_sh("openvpn3 sessions-list; openvpn3 session-manage --cleanup");
-    assert!(
-        front
-            .openvpn3("sessions-list")
-            .contains("No sessions available")
-    );
+    front.clean_up();
 }
 
 pub(crate) fn a_lost_session_manager_ends_its_sessions(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
-    front.start("plain");
-    front
-        .machine
-        .sh("pkill -9 -f [o]penvpn3-service-sessionmgr");
-    front.assert_nothing_is_left();
+    for signal in ["TERM", "KILL"] {
+        front.start("plain");
+        front
+            .machine
+            .sh(&format!("pkill -{signal} -f [o]penvpn3-service-sessionmgr"));
+        front.assert_nothing_is_left();
+    }
     // The next manager serves the next session.
     front.start("plain");
     front.disconnect("plain");
+}
+
+/// Since version 25. Nobody may ask about the session meanwhile: the session manager would give it up.
+pub(crate) fn a_killed_session_is_started_again_where_the_profile_wants_it(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    if !front
+        .openvpn3("config-manage --help")
+        .contains("--automatic-restart")
+    {
+        return;
+    }
+    front.openvpn3("config-manage --config plain --automatic-restart on-failure");
+    front.start("plain");
+    let before = front.process();
+    front.machine.sh(&format!(
+        "kill -9 {before}; while [ -e /sys/class/net/tun0 ]; do sleep 0.02; done"
+    ));
+    front.wait_until(
+        "a tunnel",
+        || front.machine.try_sh("ping -I tun0 -c 1 -W 1 10.20.0.1"),
+        |ping| ping.status.success(),
+    );
+    front.wait_for_status("Client connected");
+    assert_ne!(before, front.process());
+    front.openvpn3("config-manage --config plain --unset-override automatic-restart");
+    front.disconnect("plain");
+}
+
+pub(crate) fn a_restarted_netcfg_serves_the_session_again(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    front.with_netcfg();
+    for signal in ["TERM", "KILL"] {
+        front.start("plain");
+        front
+            .machine
+            .sh(&format!("pkill -{signal} -f [o]penvpn3-service-netcfg"));
+        front.openvpn3("session-manage --config plain --restart");
+        front.wait_for_status("Client connected");
+        front.passes("10.20.0.1");
+        front.disconnect("plain");
+    }
+    front.undo_drop_in();
 }
 
 pub(crate) fn a_restarted_log_service_hears_the_session(front: &Front<'_>) {
@@ -82,12 +117,64 @@ pub(crate) fn a_frozen_session_is_killed(front: &Front<'_>) {
         .machine
         .sh(&format!("journalctl --no-pager -o cat -u {UNITS}"));
     assert!(journal.contains("atchdog"), "{journal}");
+    front.clean_up();
+}
+
+/// The starter leaves when nobody asks; sessions stay, and the next one wakes it.
+pub(crate) fn the_starter_leaves_and_comes_back(front: &Front<'_>) {
+    let _server = front.serve(1194, 20, "");
+    let d = "/run/systemd/system/openvpn3-backend-starter.service.d";
+    front.machine.sh(&format!(
+        "systemctl stop openvpn3-backend-starter; mkdir -p {d}; \
+         printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/openvpn3-backend starter --idle-exit 1\\n' >{d}/test.conf; \
+         systemctl daemon-reload"
+    ));
+    let version = front.machine.sh(
+        "busctl get-property net.openvpn.v3.backends /net/openvpn/v3/backends net.openvpn.v3.backends version",
+    );
+    assert_eq!(
+        version.trim(),
+        format!("s \"v{}\"", env!("CARGO_PKG_VERSION"))
+    );
+    front.start("plain");
+    front.wait_until(
+        "the starter's leave",
+        || {
+            front
+                .machine
+                .try_sh("systemctl is-active openvpn3-backend-starter")
+        },
+        |answer| !answer.status.success(),
+    );
+    front.wait_for_status("Client connected");
     front
         .machine
-        .try_sh("openvpn3 sessions-list; openvpn3 session-manage --cleanup");
-    assert!(
-        front
-            .openvpn3("sessions-list")
-            .contains("No sessions available")
-    );
+        .sh(&format!("rm -r {d}; systemctl daemon-reload"));
+    front.disconnect("plain");
+    front.start("plain");
+    front.disconnect("plain");
 }
+
+/// The server hears the goodbye, and nobody waits for the session.
+pub(crate) fn a_machine_that_is_switched_off_says_goodbye(front: &Front<'_>) {
+    let server = front.serve(1194, 20, "");
+    front.start("plain");
+    let took = power_off(front.machine);
+    server.wait_for("the goodbye", |line| line.contains("exit message received"));
+    assert!(took < MOST, "it takes {took:?}");
+}
+
+/// Switches a machine off, as its user would; gives how long it took.
+fn power_off(machine: &Machine) -> Duration {
+    let nspawn = fs::read_to_string(machine.state.join("nspawn")).expect("boot wrote it");
+    let place = PathBuf::from(format!("/proc/{}", nspawn.trim()));
+    let began = Instant::now();
+    machine.sh("systemctl poweroff");
+    while place.exists() && began.elapsed() < 2 * MOST {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    began.elapsed()
+}
+
+/// What a machine may take to switch itself off. Where a unit does not leave, it is ten seconds at least.
+const MOST: Duration = Duration::from_secs(9);

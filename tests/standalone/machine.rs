@@ -14,9 +14,11 @@ use crate::common::process::Process;
 /// A booted root with our program installed. Halted when dropped.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    state: PathBuf,
+    /// What `boot` keeps of it.
+    pub(crate) state: PathBuf,
     root: PathBuf,
-    leader: String,
+    /// The process that is number 1 inside.
+    pub(crate) leader: String,
     /// The other end of the cable.
     pub(crate) outside: Namespace,
     /// The cable's name there.
