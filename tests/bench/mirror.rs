@@ -1,10 +1,12 @@
-//! One end of a tunnel without a control channel: `mirror client|server CIPHER LOCAL PEER DEVICE`.
+//! One end of a tunnel without a control channel: `mirror client|server udp|tcp CIPHER LOCAL PEER DEVICE`.
 //!
-//! `CIPHER` is a data cipher's name or `plain`; `LOCAL` and `PEER` are UDP addresses with ports. Both ends hold the same
-//! key, which is no secret: this is for benchmarks.
+//! `CIPHER` is a data cipher's name, or `plain` for none at all (over UDP); `LOCAL` and `PEER` are addresses with ports.
+//! Over TCP the server waits for the client; it listens once its device is there. Both ends hold the same key, which is
+//! no secret: this is for benchmarks.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use openvpn3_backend::engine::crypto::static_key::{KeyDirection, StaticKey};
 use openvpn3_backend::engine::data::key::{DataKey, Format};
@@ -17,17 +19,32 @@ use openvpn3_backend::service::tunnel::{SocketOptions, Tun};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [role, cipher, local, peer, device] = arguments.as_slice() else {
+    let [role, transport, cipher, local, peer, device] = arguments.as_slice() else {
         return Err(io::Error::other(
-            "usage: mirror client|server CIPHER|plain LOCAL PEER DEVICE",
+            "usage: mirror client|server udp|tcp CIPHER|plain LOCAL PEER DEVICE",
         ));
     };
     let address = |text: &str| text.parse::<SocketAddr>().map_err(io::Error::other);
+    let (local, peer) = (address(local)?, address(peer)?);
+    let transport = match transport.as_str() {
+        "tcp" => Transport::Tcp,
+        _ => Transport::Udp,
+    };
+    let listener = match (transport, role.as_str()) {
+        (Transport::Tcp, "server") => Some(TcpListener::bind(local)?),
+        _ => None,
+    };
     let tun = Tun::create(device)?;
-    let peer = address(peer)?;
-    let socket = SocketOptions {
-        local: Some(address(local)?),
-        ..SocketOptions::default()
+    let socket = match (listener, transport) {
+        (Some(listener), _) => SocketOptions {
+            inherited: Some(accept(&listener)?),
+            ..SocketOptions::default()
+        },
+        (None, Transport::Tcp) => SocketOptions::default(),
+        (None, Transport::Udp) => SocketOptions {
+            local: Some(local),
+            ..SocketOptions::default()
+        },
     };
     if cipher == "plain" {
         return carry_plain(tun, peer, socket);
@@ -58,9 +75,16 @@ fn main() -> io::Result<()> {
         reneg_packets: None,
         replay_window: 2048,
         socks_header: 0,
-        transport: Transport::Udp,
+        transport,
         tun_mtu: 1500,
         tun_mtu_max: 1600,
     };
     carry(tun, setup, &key, peer, socket)
+}
+
+/// The stream of the first who comes.
+fn accept(listener: &TcpListener) -> io::Result<OwnedFd> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nodelay(true)?;
+    Ok(stream.into())
 }

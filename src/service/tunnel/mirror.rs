@@ -21,15 +21,15 @@ use super::tun::Tun;
 use crate::engine::data::key::{DataKey, KeyError};
 use crate::engine::data::plane::{DataPlane, DataSetup};
 use crate::engine::data::stats::Stats;
-use crate::engine::event::{Input, Output};
+use crate::engine::error::ConnectionError;
+use crate::engine::event::{Ended, Event, Input, Output};
 use crate::engine::settings::Transport as Kind;
 
-/// A data plane with one key, and nothing to say.
+/// A data plane with one key, and nothing to say but that its transport failed.
 #[derive(Debug)]
 pub struct Mirror {
     plane: DataPlane,
-    /// Why the transport failed, if it did.
-    pub failed: Option<String>,
+    failure: Failure,
 }
 
 impl Mirror {
@@ -44,16 +44,14 @@ impl Mirror {
         plane.switch_to(key.key_id);
         Ok(Self {
             plane,
-            failed: None,
+            failure: Failure::default(),
         })
     }
 }
 
 impl Engine for Mirror {
     fn handle_input(&mut self, _now: Instant, input: Input) {
-        if let Input::TransportFailed(why) = input {
-            self.failed = Some(why);
-        }
+        self.failure.take(input);
     }
 
     fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
@@ -74,10 +72,7 @@ impl Engine for Mirror {
     }
 
     fn poll_output(&mut self) -> Output<'_> {
-        Output::Wait {
-            until: None,
-            name: "nothing",
-        }
+        self.failure.output()
     }
 
     fn stats(&self) -> Stats {
@@ -87,10 +82,45 @@ impl Engine for Mirror {
 
 /// Packets as they are: what offload and system calls cost without any cryptography.
 #[derive(Debug, Default)]
-pub struct Plain;
+pub struct Plain {
+    failure: Failure,
+}
+
+/// What became of the transport.
+#[derive(Debug, Default)]
+enum Failure {
+    #[default]
+    None,
+    /// It failed for this reason.
+    Failed(String),
+    /// It failed, and that was said.
+    Said,
+}
+
+impl Failure {
+    fn take(&mut self, input: Input) {
+        if let (Self::None, Input::TransportFailed(why)) = (&self, input) {
+            *self = Self::Failed(why);
+        }
+    }
+
+    fn output<'a>(&mut self) -> Output<'a> {
+        if let Self::Failed(why) = self {
+            let error = ConnectionError::Transport(std::mem::take(why));
+            *self = Self::Said;
+            return Output::Event(Event::Ended(Ended::Failed(error)));
+        }
+        Output::Wait {
+            until: None,
+            name: "nothing",
+        }
+    }
+}
 
 impl Engine for Plain {
-    fn handle_input(&mut self, _now: Instant, _input: Input) {}
+    fn handle_input(&mut self, _now: Instant, input: Input) {
+        self.failure.take(input);
+    }
 
     fn open(&mut self, _now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         Some(0..packet.len())
@@ -114,10 +144,7 @@ impl Engine for Plain {
     }
 
     fn poll_output(&mut self) -> Output<'_> {
-        Output::Wait {
-            until: None,
-            name: "nothing",
-        }
+        self.failure.output()
     }
 
     fn stats(&self) -> Stats {
@@ -125,7 +152,8 @@ impl Engine for Plain {
     }
 }
 
-/// Carries traffic between `tun` and `peer` until the device fails.
+/// Carries traffic between `tun` and `peer` until the device or the transport fails. Over TCP the stream is made, or
+/// taken from `socket`.
 ///
 /// # Errors
 ///
@@ -148,7 +176,7 @@ pub fn carry(
 ///
 /// What failed.
 pub fn carry_plain(tun: Tun, peer: SocketAddr, socket: SocketOptions) -> io::Result<()> {
-    run(Plain, tun, Kind::Udp, peer, socket)
+    run(Plain::default(), tun, Kind::Udp, peer, socket)
 }
 
 fn run<E: Engine>(
@@ -173,6 +201,9 @@ fn run<E: Engine>(
         loop {
             let ready = live.ready(device.as_ref()).await;
             live.work(clock.now(), ready, &mut device, &mut events)?;
+            if let Some(Event::Ended(Ended::Failed(error))) = events.pop_front() {
+                return Err(io::Error::other(error));
+            }
             live.rest();
         }
     })
