@@ -3,6 +3,7 @@
 mod again;
 pub mod answers;
 pub mod ask_password;
+mod beside;
 pub mod find;
 pub mod profile;
 pub mod upkeep;
@@ -18,12 +19,11 @@ use tracing::{debug, error, info, warn};
 
 use self::answers::Answers;
 use self::ask_password::{AgentQuestion, DIRECTORY};
+use self::beside::Bus;
 use self::profile::InstanceProfile;
 use super::about;
-use super::backend::loop_turns;
 use super::changes::Changes;
 use super::cli::{surroundings, system_bus};
-use super::dbus::administration;
 use super::effects::{Effects, Work};
 use super::kept_device::KeptDevice;
 use super::kept_session;
@@ -40,7 +40,6 @@ use super::systemd::credentials::Credentials;
 use super::systemd::fd_store::Inherited;
 use super::systemd::notify::Notifier;
 use super::systemd::unit::Instance;
-use super::systemd::watchdog::Watchdog;
 use super::tunnel::clock::Clock;
 use crate::engine::secret::SecretText;
 use crate::engine::session::effect::Summary;
@@ -113,10 +112,11 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
     };
     let (callers, calls) = mpsc::channel(1);
     let running = Loop::new(session, effects, front, calls, Clock::start()).run(signals);
+    let bus = Bus::default();
     tokio::select! {
         class = running => Ok(class),
-        () = watched(callers.clone()) => Ok(EndClass::Internal),
-        () = administered(instance, callers) => Ok(EndClass::Internal),
+        () = bus.watch(callers.clone()) => Ok(EndClass::Internal),
+        () = bus.administer(instance, callers) => Ok(EndClass::Internal),
     }
 }
 
@@ -151,23 +151,6 @@ fn missing(instance: &Instance, places: &[PathBuf]) {
 async fn adopt(network: &mut Network, name: String) -> Result<(), NetError> {
     let index = index_of(&name).map_err(|error| NetError::new("find the device", &name, error))?;
     network.adopt(TunDevice { name, index }).await
-}
-
-/// Answers the administrator where there is a bus. Never ends.
-async fn administered(instance: &Instance, callers: mpsc::Sender<super::dbus::call::Call>) {
-    if let Some(bus) = system_bus().await {
-        if let Err(error) = administration::serve(&bus, instance.name(), callers).await {
-            warn!(%error, "the administrator cannot ask over the bus");
-        }
-    }
-    std::future::pending::<()>().await;
-}
-
-/// Feeds the watchdog while session loop and tunnel thread turn, and with it the patience of whoever starts the unit; the
-/// latter also where there is no watchdog. Never ends.
-async fn watched(callers: mpsc::Sender<super::dbus::call::Call>) {
-    let watchdog = Watchdog::from_environment().unwrap_or_default();
-    watchdog.feed_while(|| loop_turns(&callers)).await;
 }
 
 /// The front without a person: credentials answer, and what they cannot, systemd's password agents ask.
