@@ -14,6 +14,7 @@ pub mod foreground_record;
 pub mod kept_device;
 pub mod kept_session;
 pub mod kill_switch;
+pub mod last_words;
 pub mod log;
 pub mod managed;
 pub mod managed_unit;

@@ -12,6 +12,7 @@ use super::dbus::call::{Ask, Call, ConnectionView, Told, View};
 use super::effects::{Effects, Work};
 use super::facts;
 use super::kept_session;
+use super::last_words;
 use super::narration::Narration;
 use super::rates::Rates;
 use super::signals::{Asked, Signals};
@@ -121,6 +122,7 @@ impl<F: Front> Loop<F> {
                 Err(Over(class)) => {
                     self.narrate();
                     self.effects.close().await;
+                    last_words::say(&mut self.effects, class).await;
                     return class;
                 }
             };

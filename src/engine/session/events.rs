@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::super::event::{Established, Event, Input, PathLimit, Stage};
-use super::super::netplan::NetPlan;
+use super::super::netplan::{DeviceAddress, NetPlan};
 use super::super::profile::pushed::PushedOptions;
 use super::asking::{PERSON, ask_pending};
 use super::context::{Autonomy, Context, ReadyWhen};
@@ -211,6 +211,8 @@ impl Live {
             info!(
                 device = summary.device.name,
                 host = summary.host,
+                server = %summary.server,
+                addresses = listed(&summary.addresses),
                 cipher = %summary.cipher,
                 "connected"
             );
@@ -347,4 +349,9 @@ impl Live {
             | Phase::Waiting { .. } => None,
         }
     }
+}
+
+fn listed(addresses: &[DeviceAddress]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(|it| it.network.to_string()).collect();
+    addresses.join(" ")
 }

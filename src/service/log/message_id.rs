@@ -40,6 +40,7 @@ pub const ALL: &[(&str, &str)] = &[
         "to log in, open this page",
         "d507cbaaea2b411abf202a2301faa319",
     ),
+    ("the session is over", "00192c1500684ba485a5ff60a7af98c8"),
     ("keys renewed", "717b0d4b716a4d6cb0179db38583289f"),
 ];
 
