@@ -199,10 +199,11 @@ fn a_managed_session_is_confirmed_once_and_with_its_token() {
     assert_eq!(scene.command(confirm("F")), Err(Refusal::WrongToken));
     assert_eq!(scene.command(confirm("T")), Ok(Accepted::Later(Ticket(7))));
     assert_eq!(scene.command(confirm("T")), Err(Refusal::AlreadyRegistered));
+    assert!(!scene.said.iter().any(|it| matches!(it, Effect::Ready)));
     scene.report(Report::Profile(Ok(profile(false, false))));
     assert!(matches!(
-        scene.said.last(),
-        Some(Effect::Reply(Ticket(7), Ok(name))) if name == "office"
+        scene.said.as_slice(),
+        [.., Effect::Reply(Ticket(7), Ok(name)), Effect::Ready] if name == "office"
     ));
     assert!(scene.command(Command::Connect).is_ok());
     scene.resolve();
@@ -221,6 +222,8 @@ fn nobody_confirming_ends_the_process() {
     let mut scene = Scene::new(registration, Autonomy::Commanded);
     scene.wait();
     assert_eq!(scene.exit_class(), Some(EndClass::Internal));
+    let ready = scene.said.iter().any(|it| matches!(it, Effect::Ready));
+    assert!(ready, "to the service manager this is no failure");
 }
 
 #[test]

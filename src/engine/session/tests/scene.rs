@@ -42,7 +42,10 @@ impl Scene {
     ) -> Self {
         let policy = Policy {
             registration,
-            ready: ReadyWhen::Connected,
+            ready: match autonomy {
+                Autonomy::ByItself => ReadyWhen::Connected,
+                Autonomy::Commanded => ReadyWhen::TakenOn,
+            },
             autonomy,
             about: PeerInfo::default(),
             lifetime: Lifetime::BeyondProcess(saved),
