@@ -17,6 +17,8 @@ pub enum DropReason {
     KeyState,
     /// The key's limit is reached; a renegotiation came too late.
     KeyLimit,
+    /// The socket's queue was full: more came than we could take.
+    NetworkQueue,
     /// The socket refused to send.
     NetworkSend,
     /// The packet is older than the replay window.
@@ -31,6 +33,8 @@ pub enum DropReason {
     TooLarge,
     /// Not an IP packet.
     TunFraming,
+    /// The device's queue was full: more was to be sent than we could take.
+    TunQueue,
     /// The device refused to read.
     TunRead,
     /// The device refused to write.
@@ -39,7 +43,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Buffer,
         Self::Compress,
         Self::Control,
@@ -47,6 +51,7 @@ impl DropReason {
         Self::Hmac,
         Self::KeyState,
         Self::KeyLimit,
+        Self::NetworkQueue,
         Self::NetworkSend,
         Self::ReplayBacktrack,
         Self::ReplayInvalid,
@@ -54,6 +59,7 @@ impl DropReason {
         Self::TcpOverflow,
         Self::TooLarge,
         Self::TunFraming,
+        Self::TunQueue,
         Self::TunRead,
         Self::TunWrite,
     ];
@@ -69,6 +75,7 @@ impl DropReason {
             Self::Hmac => "HMAC_ERROR",
             Self::KeyState => "KEY_STATE_ERROR",
             Self::KeyLimit => "KEY_LIMIT_ERROR",
+            Self::NetworkQueue => "NETWORK_OVERFLOW",
             Self::NetworkSend => "NETWORK_SEND_ERROR",
             Self::ReplayBacktrack => "PKTID_BACKTRACK",
             Self::ReplayInvalid => "PKTID_INVALID",
@@ -76,6 +83,7 @@ impl DropReason {
             Self::TcpOverflow => "TCP_OVERFLOW",
             Self::TooLarge => "TRANSPORT_TOO_LARGE",
             Self::TunFraming => "TUN_FRAMING_ERROR",
+            Self::TunQueue => "TUN_OVERFLOW",
             Self::TunRead => "TUN_READ_ERROR",
             Self::TunWrite => "TUN_WRITE_ERROR",
         }
@@ -131,7 +139,12 @@ impl Stats {
 
     /// Counts a dropped packet.
     pub const fn drop(&mut self, reason: DropReason) {
-        self.drops[reason as usize] += 1;
+        self.drop_many(reason, 1);
+    }
+
+    /// Counts as many dropped packets.
+    pub const fn drop_many(&mut self, reason: DropReason, packets: u64) {
+        self.drops[reason as usize] += packets;
     }
 
     /// How many packets were dropped for this reason.

@@ -47,9 +47,14 @@ impl Counters {
         self.touched.then(|| self.published_at + INTERVAL)
     }
 
+    /// Whether it is time to publish.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
     /// Publishes the sum with the present attempt's counters, if it is time.
     pub(super) fn publish(&mut self, now: Instant, present: impl FnOnce() -> Stats) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        if !self.is_due(now) {
             return;
         }
         self.touched = false;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::overflow::{self, Followed};
 use super::sys;
 use super::tun::Tun;
 use crate::engine::data::coalesce::{Join, Joined, PACKETS_MAX};
@@ -17,6 +18,7 @@ use crate::engine::data::vnet::VnetHeader;
 pub(super) struct Device {
     tun: AsyncFd<Tun>,
     buffer: Box<[u8]>,
+    overflow: Followed,
 }
 
 /// What reading gave.
@@ -32,6 +34,7 @@ pub(super) enum Read<'a> {
 impl Device {
     pub(super) fn new(tun: Tun) -> io::Result<Self> {
         Ok(Self {
+            overflow: Followed::from(overflow::of_device(tun.name()).unwrap_or(0)),
             tun: sys::watch_reading(tun)?,
             buffer: vec![0; BUFFER].into_boxed_slice(),
         })
@@ -55,6 +58,12 @@ impl Device {
             (true, false) => Join::Tcp,
             (true, true) => Join::TcpAndUdp,
         }
+    }
+
+    /// How many packets its queue had no room for since this was asked last.
+    pub(super) fn overflowed(&mut self) -> u64 {
+        overflow::of_device(self.tun.get_ref().name())
+            .map_or(0, |count| self.overflow.advance(count))
     }
 
     /// Reads one packet without waiting.

@@ -171,6 +171,7 @@ impl Driver {
             },
             Order::Connect(attempt) => self.connect(*attempt),
             Order::Count(answer) => {
+                self.count_overflow();
                 // Whoever asked may have gone.
                 let _ = answer.send(self.counters.sum(&self.state.stats()));
             }
@@ -293,8 +294,17 @@ impl Driver {
                 self.end_attempt();
             }
         }
+        if self.counters.is_due(now) {
+            self.count_overflow();
+        }
         let state = &self.state;
         self.counters.publish(now, || state.stats());
+    }
+
+    fn count_overflow(&mut self) {
+        if let State::Live(live) = &mut self.state {
+            live.count_overflow(self.device.as_mut());
+        }
     }
 
     /// Forgets the attempt, and what it said and nobody has looked at.

@@ -137,6 +137,13 @@ impl<E: Engine> Live<E> {
         }
     }
 
+    /// Counts what was dropped before it came to us.
+    pub(super) fn count_overflow(&mut self, device: Option<&mut Device>) {
+        self.transport.count_overflow();
+        let dropped = device.map_or(0, Device::overflowed);
+        self.stats.drop_many(DropReason::TunQueue, dropped);
+    }
+
     /// Gives an input, then drains the engine.
     pub(super) fn input(&mut self, now: Instant, input: Input, events: &mut VecDeque<Event>) {
         let followed = match &input {

@@ -322,6 +322,24 @@ async fn garbage_is_counted_and_harms_nothing() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn what_the_sockets_queue_has_no_room_for_is_counted_once() {
+    let (mut one, mut other) = sides(udp_pair().await, Format::Classic, FULL);
+    other.live.count_overflow(None);
+    assert_eq!(other.live.stats().dropped(DropReason::NetworkQueue), 0);
+    for _ in 0..20_000 {
+        one.live.transport.send(&[0x49; 1400]).unwrap();
+    }
+    other.live.count_overflow(None);
+    let dropped = other.live.stats().dropped(DropReason::NetworkQueue);
+    assert!(dropped > 0);
+    other.live.count_overflow(None);
+    assert_eq!(
+        other.live.stats().dropped(DropReason::NetworkQueue),
+        dropped
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn the_end_of_the_stream_is_told_to_the_engine() {
     let (mut one, other) = sides(tcp_pair().await, Format::Classic, FULL);
     drop(other);

@@ -15,6 +15,7 @@ mod engine;
 mod live;
 pub mod mirror;
 mod outbound;
+mod overflow;
 mod pace;
 mod proxy;
 mod relay;

@@ -322,6 +322,26 @@ fn put_segment(header: &mut libc::msghdr, control: &mut Control, segment: u16) {
     }
 }
 
+/// How many datagrams the socket's queue had no room for, since it was made.
+pub(super) fn socket_overflow(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut info = [0_u32; MEMORY_FIELDS];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or(0);
+    // SAFETY: the descriptor is open; the kernel writes at most `length` bytes, which is what `info` has.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(info.last().copied().map_or(0, u64::from))
+}
+
+/// The fields of `SO_MEMINFO` up to the one with the drops, which is the last.
+const MEMORY_FIELDS: usize = 9;
+
 /// Asks for received datagrams to be joined (`UDP_GRO`).
 pub(super) fn enable_udp_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;

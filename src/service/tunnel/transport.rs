@@ -144,6 +144,14 @@ impl Transport {
         }
     }
 
+    /// Counts what the socket's queue had no room for. A stream loses nothing.
+    pub(super) fn count_overflow(&mut self) {
+        match self {
+            Self::Tcp(_) => {}
+            Self::Udp(udp) => udp.count_overflow(),
+        }
+    }
+
     /// The way to the server is another one: sends from the address that belongs to it.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tracing::info;
 
 use super::outbound::{Outbound, Prefix, Run};
+use super::overflow::Followed;
 use super::relay::Relay;
 use super::sys::{self, MESSAGES, Message, Received};
 use crate::engine::data::stats::{DropReason, Stats};
@@ -27,6 +28,7 @@ pub(super) struct Udp {
     outbound: Outbound,
     /// The longest datagram that the kernel cuts out of a message; 0: none.
     segment_max: usize,
+    overflow: Followed,
     stats: Stats,
 }
 
@@ -37,6 +39,7 @@ impl Udp {
             info!(%error, "the kernel does not join received datagrams");
         }
         Ok(Self {
+            overflow: Followed::from(sys::socket_overflow(socket.as_fd()).unwrap_or(0)),
             socket: sys::watch(socket)?,
             peer: peer.map(SockAddr::from),
             relay: None,
@@ -112,6 +115,14 @@ impl Udp {
             }
         }
         Ok(got < MESSAGES)
+    }
+
+    /// Counts what the socket's queue had no room for since this was done last.
+    pub(super) fn count_overflow(&mut self) {
+        if let Ok(count) = sys::socket_overflow(self.socket.get_ref().as_fd()) {
+            let added = self.overflow.advance(count);
+            self.stats.drop_many(DropReason::NetworkQueue, added);
+        }
     }
 
     /// Sends what waits. `false`: the socket is full, and some still waits.
