@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::agree::{Agreed, interval, tun_mtu};
+use super::echo::Echo;
 use super::path_probe::{PathProbe, Size, Step, Verdict};
 use crate::engine::config::{ConnectionConfig, Transport};
 use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
@@ -21,6 +22,8 @@ pub(super) struct Tunnel {
     activity: Option<Activity>,
     session_limit: Option<(Instant, Duration)>,
     probe: PathProbe,
+    /// The server answers no questions of OpenVPN's own about packets: its host is asked for echoes.
+    echo: Option<Echo>,
     /// The largest packets that pass, as far as it was found that not all do.
     path_limit: Option<Size>,
 }
@@ -51,6 +54,7 @@ impl Tunnel {
             options,
             agreed,
             probe: PathProbe::default(),
+            echo: None,
             path_limit: None,
         };
         tunnel.set_keepalive(now, config);
@@ -93,12 +97,16 @@ impl Tunnel {
     pub(super) fn path_news(&mut self, now: Instant) -> Option<PathNews> {
         loop {
             let limit = match self.probe.step(now)? {
-                Step::Ask { size, extra } => {
-                    let packet = size.packet.saturating_add(extra);
-                    match self.data.load_request(now, packet, size.payload) {
-                        Some(packet) => return Some(PathNews::Ask(packet)),
-                        None => continue,
+                Step::Ask { size, extra } => match self.question(now, size, extra) {
+                    Some(packet) => return Some(PathNews::Ask(packet)),
+                    None => continue,
+                },
+                Step::Done(Verdict::NoAnswer) if self.echo.is_none() => {
+                    self.echo = Echo::new(&self.options.tunnel);
+                    if self.echo.is_some() {
+                        self.probe.begin(now);
                     }
+                    continue;
                 }
                 Step::Done(Verdict::NoAnswer) => {
                     tracing::debug!("the server does not say which packets pass");
@@ -116,6 +124,21 @@ impl Tunnel {
                 return Some(PathNews::Limit(limit));
             }
         }
+    }
+
+    /// A packet of this size that asks for another one.
+    fn question(&mut self, now: Instant, size: Size, extra: u16) -> Option<Vec<u8>> {
+        let Some(echo) = self.echo else {
+            let packet = size.packet.saturating_add(extra);
+            return self.data.load_request(now, packet, size.payload);
+        };
+        let request = echo.request(size.payload);
+        let (front, back) = self.data.seal_room();
+        let place = front..front + request.len();
+        let mut buffer = vec![0; place.end + back];
+        buffer.get_mut(place.clone())?.copy_from_slice(&request);
+        let sealed = self.data.seal(now, &mut buffer, place)?;
+        buffer.get(sealed).map(<[u8]>::to_vec)
     }
 
     /// Installs a key for opening.
@@ -137,6 +160,15 @@ impl Tunnel {
     /// Opens a data packet where it lies.
     pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         let inner = self.data.open(now, packet)?;
+        if let Some(echo) = self.echo {
+            if packet
+                .get(inner.clone())
+                .is_some_and(|it| echo.is_reply(it))
+            {
+                self.path_answered(now, inner.len());
+                return None;
+            }
+        }
         self.note_traffic(now, inner.len());
         Some(inner)
     }

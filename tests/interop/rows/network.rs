@@ -150,6 +150,11 @@ fn redirections() -> Vec<Row> {
             &[(FAR_V4, "tun0"), (FAR_V6, "tun0"), (SERVER_V4, "cable")],
         ),
         leads(
+            "`redirect-private`",
+            push(&["redirect-private def1", "route 198.51.100.0 255.255.255.0"]),
+            &[(FAR_V4, "tun0"), ("8.8.8.8", "cable"), (SERVER_V4, "cable")],
+        ),
+        leads(
             "`redirect-gateway block-local`",
             push(&["redirect-gateway def1 block-local"]),
             &[("10.77.0.66", "tun0"), (SERVER_V4, "cable")],
@@ -236,6 +241,19 @@ fn sizes() -> Vec<Row> {
             1492 - 28 - 24 - epoch - 40
         }),
         clamps("`mssfix 0`", "mssfix 0", |_| 1460),
+        clamps_with(
+            "`mssfix 1300 mtu` over TCP",
+            Setup::new().tcp().client("mssfix 1300 mtu"),
+            |epoch| 1300 - 40 - 2 - 24 - epoch - 40,
+        ),
+        clamps_with(
+            "`mssfix 1300 mtu` with `AES-256-CBC`",
+            Setup::new()
+                .both("data-ciphers AES-256-CBC\ncipher AES-256-CBC")
+                .client("mssfix 1300 mtu"),
+            // Whole blocks of 16 bytes behind head, HMAC and IV; one byte of padding, 4 of packet id.
+            |_| (1300 - 28 - 4 - 20 - 16) / 16 * 16 - 1 - 4 - 40,
+        ),
         Row::works("a path that loses packets above 1400 bytes", narrow_path),
         Row::works("`fragment 1200`", |cell| {
             let epoch = if since_2_7(cell.release) { 4 } else { 0 };
@@ -379,8 +397,12 @@ fn narrow_path(cell: &Cell<'_>) {
 
 /// The segments of a stream through the tunnel have this size; epoch keys take 4 bytes more.
 fn clamps(feature: &'static str, line: &'static str, size: fn(u32) -> u32) -> Row {
+    clamps_with(feature, Setup::new().client(line), size)
+}
+
+fn clamps_with(feature: &'static str, setup: Setup, size: fn(u32) -> u32) -> Row {
     Row::works(feature, move |cell| {
-        let setup = Setup::new().server("mssfix 0").client(line);
+        let setup = setup.clone().server("mssfix 0");
         let _server = cell.serve(&setup);
         let client = cell.connect(&setup);
         client.wait_connected();

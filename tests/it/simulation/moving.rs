@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openvpn3_backend::engine::error::ConnectionError;
-use openvpn3_backend::engine::event::{Event, Input};
+use openvpn3_backend::engine::event::{Event, Input, PathLimit};
 
 use crate::sim::link::Quality;
 use crate::sim::script::Script;
@@ -61,4 +61,48 @@ fn a_server_that_knows_no_questions_about_packets_is_asked_a_few_times_and_nothi
     let concluded = |event: &Event| matches!(event, Event::PathLimit(_));
     assert!(!world.events.iter().any(|(_, event)| concluded(event)));
     assert!(world.traffic_flows());
+}
+
+#[test]
+fn a_server_that_knows_no_such_questions_is_asked_for_echoes() {
+    let network = "ifconfig 10.8.0.2 255.255.255.0,topology subnet,route-gateway 10.8.0.1";
+    let script = pushing(&format!("ping 600,{network}"));
+    let mut world = World::new(1, Quality::PERFECT, script, |config| {
+        config.data.probe_path = true;
+    });
+    world.run_until(Duration::from_secs(10), World::is_up);
+    let mut answered = 0;
+    let mut limit = None;
+    for _ in 0..400 {
+        world.run(Duration::from_millis(100));
+        let asked = world.server.packets.split_off(answered);
+        answered += asked.len();
+        for mut packet in asked {
+            // Longer ones are lost. A host answers with the same packet, the other way round.
+            if packet.len() <= 1300 {
+                assert_eq!((packet[9], packet[20]), (1, 8), "an echo request");
+                packet[20] = 0;
+                let (from, to) = (packet[12..16].to_vec(), packet[16..20].to_vec());
+                packet[12..20].copy_from_slice(&[to, from].concat());
+                world.server.send_packet(world.now, &packet);
+            }
+            world.server.packets.push(packet);
+        }
+        limit = world.events.iter().find_map(|(_, event)| match event {
+            Event::PathLimit(limit) => *limit,
+            _ => None,
+        });
+        if limit.is_some() {
+            break;
+        }
+    }
+    let Some(PathLimit { packet, payload }) = limit else {
+        panic!("the limit is not found: {:?}", world.events);
+    };
+    assert!((1296..=1300).contains(&payload), "{payload}");
+    assert_eq!(packet - payload, 52);
+    assert!(
+        world.packets.is_empty(),
+        "echoes of ours are not the user's"
+    );
 }
