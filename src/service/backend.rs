@@ -23,6 +23,7 @@ use super::effects::{Effects, Work};
 use super::log;
 use super::log::LogControl;
 use super::log::bus_layer::{BusLog, bus_layer};
+use super::main_loop;
 use super::managed::ManagedProfiles;
 use super::netcfg::{LocalOptions, Network, NetworkBy};
 use super::run::{Front, Loop};
@@ -70,9 +71,6 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Ok((_, None)) | Err(_) => args.log_level,
     };
     let level = wish.unwrap_or(DEFAULT_LEVEL);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
     let outcome = match taken {
         Ok((instance, Some(handover))) => {
             let (layer, records) = bus_layer(level);
@@ -82,11 +80,11 @@ pub fn main(args: &SessionArgs) -> ExitCode {
                 instance,
                 session_token: handover.session_token,
             };
-            runtime.and_then(|runtime| runtime.block_on(on_the_bus(start, journal, records)))
+            main_loop::run(on_the_bus(start, journal, records))
         }
         Ok((instance, None)) if instance.is_made_up() && !has_profile(&instance) => {
             drop(log::init(level, None));
-            runtime.and_then(|runtime| runtime.block_on(async { nothing_left_to_do() }))
+            main_loop::run(async { nothing_left_to_do() })
         }
         Ok((instance, None)) => {
             let journal = log::init(level, None);
@@ -96,7 +94,7 @@ pub fn main(args: &SessionArgs) -> ExitCode {
                     "--network is for sessions of a session manager: this one sets up its network by itself"
                 );
             }
-            runtime.and_then(|runtime| runtime.block_on(standalone::run(&instance, journal)))
+            main_loop::run(standalone::run(&instance, journal))
         }
         Err(error) => {
             drop(log::init(level, None));

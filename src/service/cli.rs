@@ -20,6 +20,7 @@ use super::effects::{Effects, Work};
 use super::foreground_record::ForegroundRecord;
 use super::kill_switch::command::KillSwitchCommand;
 use super::log;
+use super::main_loop;
 use super::managed_unit::DescribeArgs;
 use super::manual::{CompletionsArgs, ManualArgs};
 use super::netcfg::{LocalOptions, Network, NetworkBy};
@@ -164,11 +165,7 @@ pub fn connect(args: ConnectArgs) -> ExitCode {
     let file = ProfileFile::new(args.profile, args.overrides)
         .with_auth_file(args.auth_file)
         .with_log(args.log_level.is_none().then_some(log));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let outcome =
-        runtime.and_then(|runtime| runtime.block_on(session(file, args.network, record.as_ref())));
+    let outcome = main_loop::run(session(file, args.network, record.as_ref()));
     match outcome {
         Ok(class) => exit::exit_code(class),
         Err(error) => {

@@ -16,6 +16,7 @@ pub mod kept_session;
 pub mod kill_switch;
 pub mod last_words;
 pub mod log;
+pub mod main_loop;
 pub mod managed;
 pub mod managed_unit;
 pub mod manual;
