@@ -4,7 +4,9 @@ use super::profile::{ProfileFile, Read, ReadError};
 use crate::engine::config::build::{self, Blueprint, BlueprintError};
 use crate::engine::config::{Endpoint, PeerInfo, Surroundings};
 use crate::engine::control::tls::{TlsFactory, TlsSetupError};
-use crate::engine::pki::PkiError;
+use crate::engine::pki::certificate::Certificate;
+use crate::engine::pki::signature::KeyKind;
+use crate::engine::pki::{PkiError, Trust};
 use crate::engine::profile::model::{Profile, Remote};
 
 /// What has been found out about a profile.
@@ -95,15 +97,48 @@ fn handshake(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
     let Some(config) = attempt else {
         return Vec::new();
     };
+    let mut lines = authorities(profile, &config.tls.trust);
     match TlsFactory::new(&config.tls, surroundings) {
-        Ok(factory) if factory.ignored().is_empty() => Vec::new(),
-        Ok(factory) => vec![format!(
+        Ok(factory) if factory.ignored().is_empty() => {}
+        Ok(factory) => lines.push(format!(
             "note: {}: names of TLS suites and groups that mean nothing here: {}",
             profile.name,
             factory.ignored().join(", ")
-        )],
-        Err(error) => vec![format!("error: {}: {error}", blamed(profile, &error))],
+        )),
+        Err(error) => lines.push(format!("error: {}: {error}", blamed(profile, &error))),
     }
+    lines
+}
+
+/// Authorities whose signatures there is no cryptography for; nobody can be let in where there are no others.
+fn authorities(profile: &Profile, trust: &Trust) -> Vec<String> {
+    let parsed: Vec<Certificate<'_>> = trust
+        .anchors
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok())
+        .collect();
+    let unusable: Vec<(String, String)> = parsed
+        .iter()
+        .filter_map(|certificate| match KeyKind::of(certificate.key()) {
+            KeyKind::Other(kind) => Some((certificate.subject(), kind)),
+            KeyKind::Ed25519 | KeyKind::P256 | KeyKind::P384 | KeyKind::Rsa { .. } => None,
+        })
+        .collect();
+    let word = if unusable.len() == parsed.len() {
+        "error"
+    } else {
+        "note"
+    };
+    let place = profile.tls.ca.first().map(|ca| format!("{}: ", ca.place));
+    let place = place.unwrap_or_default();
+    unusable
+        .into_iter()
+        .map(|(subject, kind)| {
+            format!(
+                "{word}: {place}ca: what {subject} has signed cannot be verified: its key is {kind}"
+            )
+        })
+        .collect()
 }
 
 /// What of the profile an error of TLS is about.

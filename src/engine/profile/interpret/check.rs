@@ -133,6 +133,16 @@ impl Interpreter<'_, '_> {
         if let Err(why) = self.profile.drop_unreachable() {
             self.whole_error("http-proxy", why, "a remote with proto tcp");
         }
+        let over_tcp = |remote: &Remote| {
+            remote.transport == Transport::Tcp && remote.options.fragment.is_some()
+        };
+        if self.profile.remotes.iter().any(over_tcp) {
+            self.notes.push(Note {
+                place: self.whole(),
+                directive: "fragment".to_owned(),
+                text: "it has no effect over TCP".to_owned(),
+            });
+        }
     }
 
     pub(super) fn force_protocol(&mut self, args: &[&str]) -> Result<(), BadValue> {
@@ -147,14 +157,19 @@ impl Interpreter<'_, '_> {
         errors.any(|error| options.contains(&error.directive.as_str()))
     }
 
+    /// The place of what is said about the profile as a whole.
+    fn whole(&self) -> Place {
+        Place {
+            file: self.file.to_owned(),
+            line: 0,
+            column: 0,
+        }
+    }
+
     /// An error about the profile as a whole.
     pub(super) fn whole_error(&mut self, directive: &str, reason: &str, right: &str) {
         self.errors.push(ProfileError {
-            place: Place {
-                file: self.file.to_owned(),
-                line: 0,
-                column: 0,
-            },
+            place: self.whole(),
             directive: directive.to_owned(),
             reason: reason.to_owned(),
             right: right.to_owned(),
