@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Output;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::common::pki;
@@ -14,6 +15,8 @@ pub(crate) struct Front<'a> {
     pub(crate) machine: &'a Machine,
     /// All that a session could leave behind, before the first one.
     before: String,
+    /// The unit of a session that nobody knows.
+    unknown: OnceLock<String>,
 }
 
 impl<'a> Front<'a> {
@@ -23,8 +26,23 @@ impl<'a> Front<'a> {
             .sh("openvpn3-admin init-config --write-configs; pkill -f [o]penvpn3-service- || true");
         Self {
             machine,
-            before: traces(machine),
+            before: traces(machine, NO_UNIT),
+            unknown: OnceLock::new(),
         }
+    }
+
+    /// From here on this unit is no session's.
+    pub(crate) fn overlook(&self, unit: String) {
+        self.unknown.set(unit).expect("one only");
+    }
+
+    /// The unit that is no session's.
+    pub(crate) fn overlooked(&self) -> Option<&str> {
+        self.unknown.get().map(String::as_str)
+    }
+
+    fn traces(&self) -> String {
+        traces(self.machine, self.overlooked().unwrap_or(NO_UNIT))
     }
 
     /// Runs the command with these words; gives what it printed.
@@ -133,6 +151,11 @@ impl<'a> Front<'a> {
         log
     }
 
+    /// Has the stock session manager there.
+    pub(crate) fn start_manager(&self) {
+        self.openvpn3("sessions-list");
+    }
+
     /// Gives the units of all sessions further settings, until they are undone.
     pub(crate) fn drop_in(&self, settings: &str) {
         self.machine.sh(&format!(
@@ -150,7 +173,7 @@ impl<'a> Front<'a> {
     pub(crate) fn process(&self) -> String {
         let process = self
             .machine
-            .sh("pgrep -f '^/usr/bin/openvpn3-backend session'");
+            .sh("pgrep -n -f '^/usr/bin/openvpn3-backend session'");
         process.trim().to_owned()
     }
 
@@ -214,23 +237,25 @@ impl<'a> Front<'a> {
     /// Waits until nothing is left of any session: no unit, device, route, DNS, file.
     pub(crate) fn assert_nothing_is_left(&self) {
         let end = Instant::now() + PATIENCE;
-        let mut now = traces(self.machine);
+        let mut now = self.traces();
         while now != self.before && Instant::now() < end {
             std::thread::sleep(BETWEEN);
-            now = traces(self.machine);
+            now = self.traces();
         }
         assert_eq!(self.before, now, "{}", self.machine.journal());
     }
 }
 
-fn traces(machine: &Machine) -> String {
-    machine.sh(
+fn traces(machine: &Machine, overlooked: &str) -> String {
+    machine.sh(&format!(
         "ip -o addr | grep -v fe80; ip route show table all | grep -v fe80; ip rule; resolvectl dns; resolvectl domain; \
          find /run/openvpn3-backend -type f; \
-         systemctl list-units --all --no-legend --plain 'openvpn3-backend@*'",
-    )
+         systemctl list-units --all --no-legend --plain 'openvpn3-backend@*' | sed /{overlooked}/d"
+    ))
 }
 
+/// No unit has this name.
+const NO_UNIT: &str = "none@none";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two questions.

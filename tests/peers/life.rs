@@ -8,7 +8,7 @@ use crate::front::Front;
 use crate::machine::SERVER;
 
 /// Sessions at once.
-const MANY: u32 = 20;
+const MANY: usize = 20;
 
 pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
@@ -132,41 +132,69 @@ pub(crate) fn twenty_sessions_live_at_once(front: &Front<'_>) {
         "for i in $(seq {MANY}); do openvpn3 config-import --config /root/plain.ovpn --name many$i >/dev/null; done"
     ));
     // The session manager takes nearly a second for each, one after the other, and the command waits for five.
-    for first in (1..=MANY).step_by(4) {
-        let last = first + 3;
-        front.machine.sh(&format!(
-            "for i in $(seq {first} {last}); do openvpn3 session-start --config many$i >/root/many$i.log 2>&1 & done; wait"
-        ));
-    }
+    for_each_of_many(
+        front,
+        3,
+        "session-start --config many$i >/root/many$i.log 2>&1",
+    );
     let list = front.openvpn3("sessions-list");
     let connected = list.matches("Client connected").count();
     let failed = front.machine.sh("tail -n 3 /root/many*.log");
-    assert_eq!(connected, 20, "{list}\n{failed}");
-    for first in (1..=MANY).step_by(4) {
-        let last = first + 3;
+    assert_eq!(connected, MANY, "{list}\n{failed}");
+    for_each_of_many(
+        front,
+        4,
+        "session-manage --config many$i --disconnect >/dev/null",
+    );
+    front.assert_nothing_is_left();
+}
+
+/// Runs the command for each, so many at once.
+fn for_each_of_many(front: &Front<'_>, at_once: usize, words: &str) {
+    let all: Vec<String> = (1..=MANY).map(|number| number.to_string()).collect();
+    for some in all.chunks(at_once) {
+        let some = some.join(" ");
         front.machine.sh(&format!(
-            "for i in $(seq {first} {last}); do openvpn3 session-manage --config many$i --disconnect >/dev/null & done; wait"
+            "for i in {some}; do openvpn3 {words} & done; wait"
         ));
     }
-    front.assert_nothing_is_left();
 }
 
 pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "--push route\\ 10.99.0.0\\ 255.255.0.0");
     front.with_netcfg();
+    // It is woken for this session, and has its name before its object is there.
+    front.machine.try_sh("pkill -f [s]ervice-netcfg");
     front.start("plain");
     front.passes("10.20.0.1");
+    let journal = front.machine.journal();
+    assert!(!journal.contains("cannot protect the way"), "{journal}");
     let path = front
         .machine
         .sh("busctl tree --list net.openvpn.v3.netcfg || true");
     assert!(path.contains("/net/openvpn/v3/netcfg/"), "{path}");
     let route = front.machine.sh("ip route get 10.99.1.1");
     assert!(route.contains("dev tun0"), "{route}");
-    let session = front.path();
-    front.openvpn3(&format!("session-manage --path {session} --restart"));
+    let dns = front.machine.sh("resolvectl dns tun0");
+    assert!(dns.contains("10.20.0.1"), "{dns}");
+    front.openvpn3("session-manage --config plain --restart");
     front.wait_for_status("Client connected");
     front.passes("10.20.0.1");
     front.disconnect("plain");
+
+    // A device that is to stay stays; but not when the session is killed.
+    front.openvpn3("config-manage --config plain --persist-tun true");
+    front.start("plain");
+    let index = || front.machine.sh("cat /sys/class/net/tun0/ifindex");
+    let before = index();
+    front.openvpn3("session-manage --config plain --restart");
+    front.wait_for_status("Client connected");
+    front.passes("10.20.0.1");
+    assert_eq!(before, index());
+    front.machine.sh(&format!("kill -9 {}", front.process()));
+    front.openvpn3("config-manage --config plain --unset-override persist-tun");
+    front.assert_nothing_is_left();
+    front.clean_up();
     front.undo_drop_in();
     front.machine.sh("pgrep -f [s]ervice-netcfg");
 }

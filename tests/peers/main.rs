@@ -63,6 +63,7 @@ macro_rules! stories {
 
 const STORIES: &[Story] = stories![
     life::a_session_lives_as_the_command_shows_it,
+    trouble::a_session_starts_that_nobody_asked_for,
     life::a_profile_that_may_be_used_once_is_used_once,
     life::a_session_starts_in_the_background,
     life::overrides_of_the_profile_hold,
@@ -78,6 +79,7 @@ const STORIES: &[Story] = stories![
     told::the_log_is_followed_from_before_the_start,
     told::the_journal_tells_sessions_apart,
     told::the_log_services_settings_hold_for_sessions,
+    trouble::nobody_asked_for_it_and_it_has_left,
     trouble::a_killed_session_leaves_nothing,
     trouble::a_killed_session_is_started_again_where_the_profile_wants_it,
     trouble::a_stopped_unit_leaves_nothing,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::bus::{BACKENDS, Bus, STARTER};
 use crate::front::Front;
 use crate::machine::Machine;
 
@@ -120,6 +121,37 @@ pub(crate) fn a_frozen_session_is_killed(front: &Front<'_>) {
     front.clean_up();
 }
 
+/// T28: the session manager knows nothing of it, and lets it wait. It is looked for again later.
+pub(crate) fn a_session_starts_that_nobody_asked_for(front: &Front<'_>) {
+    front.start_manager();
+    let bus = Bus::join(front.machine, "_openvpn");
+    bus.probe(BACKENDS, STARTER);
+    let token = "00000000t0000t4000t8000t000000000028";
+    let started = bus.starter("StartClient", &token).granted("StartClient");
+    let process: u32 = started.body().deserialize().expect("(u)");
+    let unit = front.machine.sh(&format!("ps -o unit= -p {process}"));
+    front.overlook(unit.trim().to_owned());
+}
+
+pub(crate) fn nobody_asked_for_it_and_it_has_left(front: &Front<'_>) {
+    let Some(unit) = front.overlooked() else {
+        return;
+    };
+    front.wait_until(
+        "no unit",
+        || {
+            front
+                .machine
+                .sh(&format!("systemctl list-units --all --no-legend {unit}"))
+        },
+        String::is_empty,
+    );
+    let journal = front
+        .machine
+        .sh(&format!("journalctl --no-pager -o cat -u {unit}"));
+    assert!(journal.contains("nobody took this session on"), "{journal}");
+}
+
 /// The starter leaves when nobody asks; sessions stay, and the next one wakes it.
 pub(crate) fn the_starter_leaves_and_comes_back(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
@@ -129,6 +161,13 @@ pub(crate) fn the_starter_leaves_and_comes_back(front: &Front<'_>) {
          printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/openvpn3-backend starter --idle-exit 1\\n' >{d}/test.conf; \
          systemctl daemon-reload"
     ));
+    let told = front
+        .machine
+        .sh("busctl introspect --xml-interface net.openvpn.v3.backends /net/openvpn/v3/backends");
+    assert!(
+        told.contains(include_str!("../data/introspection/starter.xml")),
+        "{told}"
+    );
     let version = front.machine.sh(
         "busctl get-property net.openvpn.v3.backends /net/openvpn/v3/backends net.openvpn.v3.backends version",
     );

@@ -131,12 +131,22 @@ impl Manager {
         let none = ObjectPath::from_static_str_unchecked("/");
         let path = device.map_or(none, |device| device.path.as_ref());
         let arguments = (remote.to_string(), remote.is_ipv6(), path);
-        let message = with_descriptor(
-            request(&self.connection, names::NETCFG_PATH, "ProtectSocket")?,
-            &arguments,
-            socket,
-        )?;
-        let answer = in_time(answer_to(&self.connection, &message), PATIENCE).await?;
+        let mut tries_left = TRIES;
+        let answer = loop {
+            let message = with_descriptor(
+                request(&self.connection, names::NETCFG_PATH, "ProtectSocket")?,
+                &arguments,
+                socket.try_clone()?,
+            )?;
+            match in_time(answer_to(&self.connection, &message), PATIENCE).await {
+                // This is what wakes the service, and it has its name before its object is there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries_left > 0 => {
+                    tries_left -= 1;
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                answer => break answer?,
+            }
+        };
         if answer.body().deserialize::<bool>().map_err(failed)? {
             Ok(())
         } else {
@@ -395,6 +405,9 @@ const LAST_PLAIN: u32 = 25;
 const DEFAULT_METRIC: i32 = -1;
 /// The service may have to be started first.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// While it wakes up.
+const TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// DNS is set up within that call, by a service that may have to be started first.
 const ESTABLISHING: Duration = Duration::from_secs(30);
 
