@@ -13,6 +13,7 @@ use self::show::{Facts, table};
 use super::dbus::administration::INTERFACE;
 use super::dbus::names;
 use super::dbus::proxy::systemd::unit_path;
+use super::systemd::exit;
 use super::systemd::unit::Instance;
 use super::wall_time;
 
@@ -175,9 +176,28 @@ async fn bus_name(bus: &Connection, instance: &str) -> zbus::Result<String> {
     )
     .await?;
     match service.get_property::<u32>("MainPID").await? {
-        0 => Err(zbus::Error::Failure(format!("{unit} does not run"))),
+        0 => Err(zbus::Error::Failure(not_running(&unit, &service).await)),
         process_id => Ok(names::backend_name(process_id)),
     }
+}
+
+/// What systemd knows of a session that does not run.
+async fn not_running(unit: &str, service: &Proxy<'_>) -> String {
+    let mut words = format!("{unit} does not run");
+    let status = service.get_property::<i32>("ExecMainStatus").await;
+    let status = status.ok().filter(|status| *status != 0);
+    let known = status.and_then(|status| exit::ALL.iter().find(|it| i32::from(it.code) == status));
+    if let Some(known) = known {
+        words.push_str(&format!("; the last time: {}", known.meaning));
+    }
+    match service.get_property::<String>("StatusText").await {
+        Ok(text) if !text.is_empty() => words.push_str(&format!(" ({text})")),
+        Ok(_) | Err(_) => {}
+    }
+    if status.is_some() {
+        words.push_str(&format!("; more in: journalctl -xu {unit}"));
+    }
+    words
 }
 
 async fn session<'a>(bus: &Connection, name: &'a str) -> zbus::Result<Proxy<'a>> {
