@@ -126,7 +126,9 @@ impl Watcher {
                     if told.is_err() {
                         return;
                     }
-                    self.begin_anew().await;
+                    if !self.begin_anew().await {
+                        self.guard().await;
+                    }
                 }
                 more = changed.next() => {
                     if more.is_none() {
@@ -177,6 +179,13 @@ impl Watcher {
         is_another
     }
 
+    /// Our own routes were just put in force: from here on their loss is a change.
+    async fn guard(&mut self) {
+        if let (Some(present), Some(way)) = (self.look().await, &mut self.way) {
+            way.guard_as(&present);
+        }
+    }
+
     async fn look(&self) -> Option<Outside> {
         let watched = *self.to_watch.borrow();
         let found = outside_way(&self.kernel, watched.server?, watched.tunnel).await;
@@ -191,7 +200,13 @@ impl Watcher {
             return;
         }
         let way = self.look().await;
-        if way == self.way {
+        let changed = match (&self.way, &way) {
+            (None, None) => false,
+            (Some(before), Some(now)) => now.has_changed(before),
+            (None, Some(_)) | (Some(_), None) => true,
+        };
+        if !changed {
+            self.way = way;
             return;
         }
         info!(

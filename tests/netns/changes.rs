@@ -50,6 +50,9 @@ fn another_way_to_the_server_is_reported_once_and_our_own_routes_are_not() {
             world.client.ip("addr add 10.88.0.3/24 dev other");
             assert_eq!(changes.next().await, Some(NetworkChange::Moved));
             network.refresh().await.expect("it works");
+            world.client.ip(&format!("route del {FAR_V4}/32"));
+            assert_eq!(changes.next().await, Some(NetworkChange::Moved));
+            network.refresh().await.expect("it works");
             assert!(
                 world
                     .client

@@ -14,6 +14,15 @@ pub(crate) struct Capture {
 impl Capture {
     /// Begins to watch, and sees one packet that really leaves beside the tunnel. `ports` are those of VPN servers.
     pub(crate) fn start(machine: &Machine, ports: &[u16]) -> Self {
+        Self::of(machine, ports, "")
+    }
+
+    /// The same, but for what systemd-resolved asks the cable's own neighbours, which no router passes on.
+    pub(crate) fn start_among_neighbours(machine: &Machine, ports: &[u16]) -> Self {
+        Self::of(machine, ports, "and not dst net 224.0.0.0/24")
+    }
+
+    fn of(machine: &Machine, ports: &[u16], more: &str) -> Self {
         let cable = machine.sh("cat /sys/class/net/host0/address");
         let servers: Vec<_> = ports
             .iter()
@@ -23,7 +32,8 @@ impl Capture {
         let pieces = "udp and ip[6:2] & 0x1fff != 0";
         // The kernel tells the server that a killed session's port is closed, in words that were encrypted already.
         let filter = format!(
-            "(ip or ip6) and ether src {} and not (dst host {SERVER} and ({} or ({pieces}) or icmp[icmptype] == icmp-unreach))",
+            "(ip or ip6) and ether src {} and not (dst host {SERVER} and ({} or ({pieces}) or icmp[icmptype] == icmp-unreach)) \
+             {more}",
             cable.trim(),
             servers.join(" or ")
         );

@@ -5,12 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::common::pki;
 use crate::common::process::Process;
-use crate::login::{self, PASSWORD, USER, WRONG, outcome};
+use crate::login::{self, ONE_TIME_PORT, PASSWORD, USER, WRONG, outcome};
 use crate::machine::{Machine, SERVER};
 use crate::secrets;
 
-/// Where the server listens that wants a one-time password too.
-const ONE_TIME_PORT: u16 = 1196;
 /// From which the one-time passwords are made.
 const SEED: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 /// Of the locked key.

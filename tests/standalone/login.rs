@@ -10,6 +10,8 @@ use crate::traces::Traces;
 const UNIT: &str = "openvpn3-backend@login";
 /// Where the server listens that wants a password.
 pub(crate) const PORT: u16 = 1195;
+/// Where the one listens that wants a one-time password too.
+pub(crate) const ONE_TIME_PORT: u16 = 1196;
 /// What it lets in.
 pub(crate) const USER: &str = "alice";
 /// Her password.

@@ -127,6 +127,14 @@ impl Machine {
         self.sh(&format!("until {condition}; do sleep 0.05; done"));
     }
 
+    /// Where its system bus listens, as seen from here.
+    pub(crate) fn bus_address(&self) -> String {
+        format!(
+            "unix:path=/proc/{}/root/run/dbus/system_bus_socket",
+            self.leader
+        )
+    }
+
     /// The version of systemd.
     pub(crate) fn systemd(&self) -> u32 {
         let said = self.sh("systemctl --version");
@@ -195,15 +203,15 @@ impl Machine {
                  tls-crypt crypt.key\nnobind\npersist-tun\n"
             ),
         );
-        self.office()
+        self.office("")
     }
 
-    /// Starts the office's server (again).
-    pub(crate) fn office(&self) -> Process {
-        self.server(
+    /// Starts the office's server (again), with these words besides.
+    pub(crate) fn office(&self, words: &str) -> Process {
+        self.server(&format!(
             "--port 1194 --server 10.9.0.0 255.255.255.0 --tls-crypt crypt.key --push redirect-gateway\\ def1 \
-             --push dhcp-option\\ DNS\\ 10.9.0.1",
-        )
+             --push dhcp-option\\ DNS\\ 10.9.0.1 {words}"
+        ))
     }
 
     /// Starts a server with these words besides the usual ones.

@@ -11,10 +11,14 @@ mod common;
 
 mod capture;
 mod dns;
+mod gone;
 mod headless;
+mod journal;
 mod login;
 mod machine;
 mod needs;
+mod neighbours;
+mod people;
 mod secrets;
 mod story;
 mod switch;
@@ -22,32 +26,37 @@ mod traces;
 mod trouble;
 mod web;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::obstacle;
+use gone::Outage;
 use machine::Machine;
 
 /// Has dbus-daemon serve the bus where dbus-broker is installed too.
 const DBUS_DAEMON: &str = "rm -f \"$1\"/etc/systemd/system/dbus.service \
     \"$1\"/etc/systemd/system/multi-user.target.wants/dbus-broker.service";
 
+/// The root that NetworkManager is installed in.
+const WITH_NETWORK_MANAGER: &str = "bookworm";
+
 #[test]
 fn debian_12_runs_sessions_over_dbus_broker() {
-    all("bookworm", "", 100);
+    all("bookworm", "", 100, Duration::ZERO);
 }
 
 #[test]
 fn debian_13_runs_sessions_over_dbus_broker() {
-    all("trixie", "", 5);
+    all("trixie", "", 5, Duration::from_secs(60));
 }
 
 #[test]
 fn debian_unstable_runs_sessions_over_dbus_daemon() {
-    all("sid", DBUS_DAEMON, 5);
+    all("sid", DBUS_DAEMON, 5, Duration::ZERO);
 }
 
-/// Boots a root after `more` was done to it; starts and stops a session that many times.
-fn all(root: &str, more: &str, cycles: u32) {
+/// Boots a root after `more` was done to it; starts and stops a session that many times, and has the server be gone for
+/// at least so long.
+fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     let tools = [
         "mmdebstrap",
         "systemd-nspawn",
@@ -79,18 +88,33 @@ fn all(root: &str, more: &str, cycles: u32) {
     step.said("killed and frozen");
     drop(office);
     dns::the_link_has_what_was_pushed(&machine);
-    let _office = needs::what_needs_the_tunnel_starts_once_it_is_there(&machine);
+    let office = needs::what_needs_the_tunnel_starts_once_it_is_there(&machine);
     switch::nothing_passes_but_the_tunnel(&machine);
     step.said("behind the kill switch");
+    people::members_of_the_group_may_and_others_may_not(&machine);
+    journal::it_is_a_story_with_fields_and_explanations(&machine);
+    step.said("administered and told");
+    neighbours::names_are_right_again_after_the_resolver_restarts(&machine);
+    neighbours::networkd_leaves_the_tunnel_alone(&machine);
+    if root == WITH_NETWORK_MANAGER {
+        neighbours::network_manager_leaves_the_tunnel_alone(&machine);
+    }
+    step.said("beside others");
+    let office = gone::it_connects_again_after_a_sleep(&machine, office);
+    step.said("slept");
+    let outage = Outage::begin(&machine, office);
     let _server = login::serve(&machine);
     login::an_agent_answers_and_a_wrong_password_fails_once(&machine);
     login::a_question_is_taken_back_when_nobody_needs_the_answer(&machine);
+    journal::a_refused_login_is_explained(&machine);
     step.said("answered");
     headless::credentials_answer_for_a_login(&machine);
     headless::a_seed_answers_a_static_challenge(&machine);
     headless::a_passphrase_opens_a_locked_key(&machine);
     headless::key_and_certificate_are_credentials(&machine);
     step.said("logged in by itself");
+    outage.end(&machine, outage_lasts);
+    step.said("without a server");
 }
 
 /// Says how long each part took.

@@ -8,16 +8,30 @@ use super::route::{self, Leads, Way};
 use super::{link, ways};
 
 /// The way to an address, with what makes it a different one for the server: where we come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::service) struct Outside {
     way: Way,
     sources: Vec<IpAddr>,
+    /// A route of ours keeps the address out of the tunnel.
+    kept_out: bool,
 }
 
 impl Outside {
     /// The interface's index.
     pub(in crate::service) fn interface(&self) -> u32 {
         self.way.interface
+    }
+
+    /// Takes over whether a route of ours keeps the address out.
+    pub(in crate::service) fn guard_as(&mut self, present: &Self) {
+        self.kept_out = present.kept_out;
+    }
+
+    /// Whether the way is another one than before, or our own route is gone: the kernel drops routes along with
+    /// addresses, also with those that come back at once.
+    pub(in crate::service) fn has_changed(&self, before: &Self) -> bool {
+        (&self.way, &self.sources) != (&before.way, &before.sources)
+            || (before.kept_out && !self.kept_out)
     }
 }
 
@@ -29,11 +43,13 @@ pub(in crate::service) async fn find(
 ) -> io::Result<Option<Outside>> {
     let tunnel = tunnel.unwrap_or(NO_INTERFACE);
     let seen = route::list(kernel, address.is_ipv6()).await?;
-    let by_us = seen
-        .iter()
-        .any(|seen| seen.ours && seen.route.destination.contains(&address));
+    let by_us = || {
+        seen.iter()
+            .filter(|seen| seen.ours && seen.route.destination.contains(&address))
+    };
+    let kept_out = by_us().any(|seen| !seen.route.is_through(tunnel));
     let way = match route::way_to(kernel, address).await? {
-        Leads::Out(way) if !by_us && way.interface != tunnel => Some(way),
+        Leads::Out(way) if by_us().next().is_none() && way.interface != tunnel => Some(way),
         Leads::Here => return Ok(None),
         Leads::Nowhere | Leads::Out(_) => ways::best_way(&seen, address, tunnel),
     };
@@ -45,7 +61,11 @@ pub(in crate::service) async fn find(
         .filter(|found| found.is_ipv6() == address.is_ipv6())
         .collect();
     sources.sort_unstable();
-    Ok(Some(Outside { way, sources }))
+    Ok(Some(Outside {
+        way,
+        sources,
+        kept_out,
+    }))
 }
 
 /// The kernel numbers interfaces from 1.
