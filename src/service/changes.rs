@@ -126,9 +126,7 @@ impl Watcher {
                     if told.is_err() {
                         return;
                     }
-                    if !self.begin_anew().await {
-                        self.guard().await;
-                    }
+                    self.heed().await;
                 }
                 more = changed.next() => {
                     if more.is_none() {
@@ -179,8 +177,12 @@ impl Watcher {
         is_another
     }
 
-    /// Our own routes were just put in force: from here on their loss is a change.
-    async fn guard(&mut self) {
+    /// Whose way is to be watched was said anew. If it is the same server, our own routes were just put in force: from
+    /// here on their loss is a change.
+    async fn heed(&mut self) {
+        if self.begin_anew().await {
+            return;
+        }
         if let (Some(present), Some(way)) = (self.look().await, &mut self.way) {
             way.guard_as(&present);
         }

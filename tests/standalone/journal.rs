@@ -66,6 +66,10 @@ pub(crate) fn it_is_a_story_with_fields_and_explanations(machine: &Machine) {
         assert!(!entry.contains(&format!("{counter}=0\n")), "{entry}");
     }
 
+    it_is_explained(machine, &selection);
+}
+
+fn it_is_explained(machine: &Machine, selection: &str) {
     let explained = machine.sh(&format!(
         "journalctl --update-catalog; journalctl -x --no-pager {selection}"
     ));
@@ -91,7 +95,7 @@ pub(crate) fn a_refused_login_is_explained(machine: &Machine) {
     assert!(
         entry
             .lines()
-            .any(|line| line.starts_with("REASON=") && line.contains("authentication failed")),
+            .any(|line| line.starts_with("ERROR=") && line.contains("authentication failed")),
         "{entry}"
     );
     let explained = machine.sh(&format!(

@@ -203,15 +203,15 @@ impl Machine {
                  tls-crypt crypt.key\nnobind\npersist-tun\n"
             ),
         );
-        self.office("")
+        self.office()
     }
 
-    /// Starts the office's server (again), with these words besides.
-    pub(crate) fn office(&self, words: &str) -> Process {
-        self.server(&format!(
+    /// Starts the office's server (again).
+    pub(crate) fn office(&self) -> Process {
+        self.server(
             "--port 1194 --server 10.9.0.0 255.255.255.0 --tls-crypt crypt.key --push redirect-gateway\\ def1 \
-             --push dhcp-option\\ DNS\\ 10.9.0.1 {words}"
-        ))
+             --push dhcp-option\\ DNS\\ 10.9.0.1",
+        )
     }
 
     /// Starts a server with these words besides the usual ones.

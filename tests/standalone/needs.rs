@@ -23,7 +23,7 @@ pub(crate) fn what_needs_the_tunnel_starts_once_it_is_there(machine: &Machine) -
         assert_ne!(machine.fact(unit, "ActiveState"), "active");
         assert_eq!(machine.fact(unit, "Result"), "success");
     }
-    let server = machine.office("");
+    let server = machine.office();
     for unit in [OFFICE, "fetch-session", "fetch-target", TARGET] {
         machine.until(&format!("systemctl is-active {unit}"));
     }
