@@ -65,8 +65,6 @@ pub struct Loop<F> {
     session_path: Option<String>,
     asking: Option<Asking>,
     leaving: bool,
-    /// The service manager was told that the start has come to its end.
-    is_ready: bool,
 }
 
 /// A question that is being asked.
@@ -108,7 +106,6 @@ impl<F: Front> Loop<F> {
             session_path: None,
             asking: None,
             leaving: false,
-            is_ready: false,
         }
     }
 
@@ -189,10 +186,7 @@ impl<F: Front> Loop<F> {
             Effect::Input(input) => self.effects.input(input),
             Effect::LoadProfile(source) => self.effects.load_profile(source),
             Effect::Network(step) => self.effects.network_step(step),
-            Effect::Ready => {
-                self.is_ready = true;
-                self.notifier.ready();
-            }
+            Effect::Ready => self.notifier.ready(),
             Effect::Refresh => self.effects.refresh_network(),
             Effect::Renegotiate => self.effects.order(Order::Renegotiate),
             Effect::Reply(ticket, outcome) => {
@@ -222,6 +216,10 @@ impl<F: Front> Loop<F> {
             Asked::Reload => {
                 self.notifier.reloading();
                 self.session.command(now, Command::Reload)
+            }
+            Asked::ReloadHeard => {
+                self.notifier.reload_signalled();
+                Ok(Accepted::Done)
             }
             Asked::Restart => self.session.command(now, Command::Restart),
             Asked::Statistics => {
@@ -326,7 +324,7 @@ impl<F: Front> Loop<F> {
     /// Answered by the tunnel thread.
     fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         self.rates.sample(self.clock.now(), self.effects.stats());
-        let starting = !self.is_ready;
+        let starting = !self.notifier.is_ready();
         let (beat, felt) = oneshot::channel();
         self.effects.order(Order::Ping(beat));
         self.effects.aside(async move {

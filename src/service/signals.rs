@@ -11,6 +11,8 @@ pub enum Asked {
     Leave,
     /// Read the profile again (`SIGHUP`).
     Reload,
+    /// Tell the service manager, which has sent its reload signal (`SIGCONT`), about the reload.
+    ReloadHeard,
     /// Connect again (`SIGUSR1`).
     Restart,
     /// Say the counters (`SIGUSR2`).
@@ -25,8 +27,8 @@ pub struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
-    /// The unit's reload signal, which says nothing: newer systemd starts no service that does not handle it.
-    _continue: Signal,
+    /// The unit's reload signal; newer systemd starts no service that does not handle it.
+    reload: Signal,
 }
 
 impl Signals {
@@ -42,7 +44,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
-            _continue: signal(SignalKind::from_raw(libc::SIGCONT))?,
+            reload: signal(SignalKind::from_raw(libc::SIGCONT))?,
         })
     }
 
@@ -52,6 +54,7 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Leave,
             _ = self.terminate.recv() => Asked::Leave,
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.reload.recv() => Asked::ReloadHeard,
             _ = self.user1.recv() => Asked::Restart,
             _ = self.user2.recv() => Asked::Statistics,
         }
