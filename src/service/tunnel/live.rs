@@ -254,12 +254,17 @@ impl<E: Engine> Live<E> {
             match device.read() {
                 Ok(Read::Empty) => break,
                 Ok(Read::Packet(mut segments)) => {
-                    self.pace.count(1);
+                    let mut sealed = 0;
                     while let Some(length) = segments.next_length() {
                         if !self.seal(now, length, |place| segments.write_next(place).is_some()) {
                             break;
                         }
+                        sealed += 1;
                     }
+                    if sealed > 1 {
+                        self.pace.stream();
+                    }
+                    self.pace.count(1);
                 }
                 Ok(Read::Unusable) => self.stats.drop(DropReason::TunFraming),
                 Err(error) => {

@@ -31,6 +31,8 @@ pub(super) struct Pace {
     turns: u32,
     /// Packets in the present turn.
     present: u32,
+    /// A super-packet came from the device since then.
+    streaming: bool,
     rest: Option<Duration>,
 }
 
@@ -43,15 +45,21 @@ impl Pace {
             packets: 0,
             turns: 0,
             present: 0,
+            streaming: false,
             rest: None,
         }
     }
 
-    /// Counts packets of the present turn, whatever their direction. A super-packet of the device is one: a sender whose
-    /// acknowledgements come in bunches sends in bursts, which overrun the server's socket.
+    /// Counts packets of the present turn, whatever their direction.
     pub(super) fn count(&mut self, packets: usize) {
         let packets = u32::try_from(packets).unwrap_or(u32::MAX);
         self.present = self.present.saturating_add(packets);
+    }
+
+    /// A super-packet came from the device: no rest until a measurement without one. A sender whose acknowledgements
+    /// come in bunches sends in bursts, which overrun the server's socket.
+    pub(super) const fn stream(&mut self) {
+        self.streaming = true;
     }
 
     /// The turn is over; the answer is how long to rest.
@@ -65,15 +73,16 @@ impl Pace {
             self.began = now;
             self.packets = 0;
             self.turns = 0;
+            self.streaming = false;
         }
-        self.rest.filter(|_| present < MANY)
+        self.rest.filter(|_| present < MANY && !self.streaming)
     }
 
     /// How long to rest after each turn, by what was counted in the time that passed.
     fn measured(&self, passed: Duration) -> Option<Duration> {
         let interval = passed.checked_div(self.packets)?;
         let at_once = self.packets / self.turns.max(1);
-        if interval > self.busy || at_once >= MANY {
+        if self.streaming || interval > self.busy || at_once >= MANY {
             return None;
         }
         let rest = (interval * GATHERED).min(LONGEST);
@@ -172,6 +181,18 @@ mod tests {
         assert!(load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND).is_some());
         let backlog = load(&mut pace, &mut now, 1, 64, 5 * MICROSECOND);
         assert_eq!(backlog, None, "more may wait already");
+    }
+
+    #[test]
+    fn nothing_waits_while_super_packets_go_up() {
+        let mut now = start();
+        let mut pace = Pace::new(DATAGRAMS, now);
+        assert!(load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND).is_some());
+        for _ in 0..1000 {
+            pace.stream();
+            assert_eq!(load(&mut pace, &mut now, 1, 1, 5 * MICROSECOND), None);
+        }
+        assert!(load(&mut pace, &mut now, 600, 1, 5 * MICROSECOND).is_some());
     }
 
     #[test]
