@@ -19,6 +19,7 @@ mod machine;
 mod needs;
 mod neighbours;
 mod people;
+mod resolv_conf;
 mod secrets;
 mod story;
 mod switch;
@@ -113,8 +114,10 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     headless::a_passphrase_opens_a_locked_key(&machine);
     headless::key_and_certificate_are_credentials(&machine);
     step.said("logged in by itself");
-    outage.end(&machine, outage_lasts);
+    let _office = outage.end(&machine, outage_lasts);
     step.said("without a server");
+    resolv_conf::the_resolver_file_names_the_tunnels_servers(&machine);
+    step.said("without resolver and bus");
 }
 
 /// Says how long each part took.
