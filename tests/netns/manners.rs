@@ -69,21 +69,22 @@ fn a_server_that_frames_for_compression_is_reached() {
 
 #[test]
 fn connecting_takes_no_longer_than_with_openvpn_2() {
+    connects_no_slower(Transport::Udp);
+}
+
+#[test]
+fn connecting_over_tcp_takes_no_longer_than_with_openvpn_2() {
+    connects_no_slower(Transport::Tcp);
+}
+
+fn connects_no_slower(transport: Transport) {
     if skipped_connecting(&[]) {
         return;
     }
     let scene = Scene::new();
-    let _server = scene.serve(&scene::server(
-        Transport::Udp,
-        Wrapping::TlsCrypt,
-        Login::Certificate,
-    ));
-    let profile = scene::profile(
-        Transport::Udp,
-        Wrapping::TlsCrypt,
-        Login::Certificate,
-        SERVER_V4,
-    );
+    let (wrapping, login) = (Wrapping::TlsCrypt, Login::Certificate);
+    let _server = scene.serve(&scene::server(transport, wrapping, login));
+    let profile = scene::profile(transport, wrapping, login, SERVER_V4);
     let time = |program| {
         let start = now();
         let client = scene.connect_by(program, &profile);

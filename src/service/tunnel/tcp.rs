@@ -23,6 +23,8 @@ pub(super) struct Tcp {
     filled: usize,
     /// Some of them were here before the socket was ours, and were not looked at.
     unread: bool,
+    /// So many reads are yet to be acknowledged at once.
+    prompt: u8,
     outbound: Outbound,
     stats: Stats,
 }
@@ -39,6 +41,7 @@ impl Tcp {
             taken: 0,
             filled: 0,
             unread: false,
+            prompt: PROMPT,
             outbound: Outbound::new(Prefix::Length),
             stats: Stats::default(),
         }
@@ -100,6 +103,7 @@ impl Tcp {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             Err(error) => return Err(error),
         };
+        self.acknowledge(read);
         self.filled += read;
         self.take_frames(packets)?;
         Ok(read < room_len && packets.len() < packets.capacity())
@@ -140,6 +144,15 @@ impl Tcp {
         self.stats.sent.packets += packets;
     }
 
+    /// Has the kernel acknowledge the first reads without delay.
+    fn acknowledge(&mut self, read: usize) {
+        if read > 0 && self.prompt > 0 {
+            self.prompt -= 1;
+            // A kernel that cannot is only slower.
+            drop(self.socket.get_ref().set_tcp_quickack(true));
+        }
+    }
+
     fn take_frames(&mut self, packets: &mut Vec<Range<usize>>) -> io::Result<()> {
         let unread = self.arena.get(..self.filled).unwrap_or_default();
         while packets.len() < packets.capacity() {
@@ -166,6 +179,9 @@ impl Tcp {
     }
 }
 
+/// The reads of a handshake, and more. A server that waits for acknowledgements before it sends small packets (Nagle's
+/// algorithm, which OpenVPN leaves on) would wait out the kernel's delay of 40 ms at each step.
+const PROMPT: u8 = 64;
 /// So many bytes that the network does not take yet may wait in the kernel. The rest waits in the device's queue, where
 /// the flows that fill it are held back, and where what has no room is dropped.
 const UNSENT: u32 = 128 * 1024;
