@@ -70,6 +70,7 @@ impl Changes {
             to_watch,
             server: None,
             way: None,
+            losses: 0,
             clock: SleepClock::start(),
             suspending: false,
         };
@@ -108,6 +109,8 @@ struct Watcher {
     /// Whose way is known.
     server: Option<IpAddr>,
     way: Option<Outside>,
+    /// How often in a row our own route was found to be gone.
+    losses: u8,
     clock: SleepClock,
     /// logind has announced a sleep that is not over.
     suspending: bool,
@@ -132,7 +135,7 @@ impl Watcher {
                     if more.is_none() {
                         return;
                     }
-                    settle(&mut changed).await;
+                    self.settle(&mut changed).await;
                     self.compare().await;
                 }
                 Some(change) = signals.next() => self.hear(change).await,
@@ -201,12 +204,21 @@ impl Watcher {
         if self.begin_anew().await {
             return;
         }
-        let way = self.look().await;
+        let mut way = self.look().await;
         let changed = match (&self.way, &way) {
             (None, None) => false,
             (Some(before), Some(now)) => now.has_changed(before),
             (None, Some(_)) | (Some(_), None) => true,
         };
+        if let (Some(before), Some(now)) = (&self.way, &mut way) {
+            // Whoever hears of the loss puts the route back, and it may be lost again before that is seen.
+            let lost = now.expect_as(before, self.losses < MOST_LOSSES);
+            self.losses = if lost {
+                self.losses.saturating_add(1)
+            } else {
+                0
+            };
+        }
         if !changed {
             self.way = way;
             return;
@@ -224,19 +236,28 @@ impl Watcher {
         self.report(change).await;
     }
 
+    /// Waits until the kernel has said nothing for a moment: one event of the real world is many messages. What is to be
+    /// watched is heeded meanwhile: our own routes may be lost a moment after they were put in force.
+    async fn settle(&mut self, changed: &mut Listener) {
+        for _ in 0..MOST_WAITS {
+            tokio::select! {
+                told = self.to_watch.changed() => {
+                    if told.is_err() {
+                        return;
+                    }
+                    self.heed().await;
+                }
+                more = tokio::time::timeout(QUIET, changed.next()) => match more {
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return,
+                },
+            }
+        }
+    }
+
     async fn report(&self, change: NetworkChange) {
         // If nobody listens any more, this task is about to be stopped.
         let _nobody_listens = self.reporter.send(change).await;
-    }
-}
-
-/// Waits until the kernel has said nothing for a moment: one event of the real world is many messages.
-async fn settle(changed: &mut Listener) {
-    for _ in 0..MOST_WAITS {
-        match tokio::time::timeout(QUIET, changed.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return,
-        }
     }
 }
 
@@ -382,6 +403,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(200);
 /// A world that never comes to rest is looked at after so many messages.
 const MOST_WAITS: usize = 64;
+/// So often in a row a route of ours that is gone is expected to come back.
+const MOST_LOSSES: u8 = 8;
 /// The two clocks are read one after the other, so a little is noise.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 /// The year 2200, in seconds.

@@ -27,6 +27,13 @@ impl Outside {
         self.kept_out = present.kept_out;
     }
 
+    /// Whether our route is gone since `before`; if so, it may go on to be expected.
+    pub(in crate::service) const fn expect_as(&mut self, before: &Self, expected: bool) -> bool {
+        let lost = before.kept_out && !self.kept_out;
+        self.kept_out |= lost && expected;
+        lost
+    }
+
     /// Whether the way is another one than before, or our own route is gone: the kernel drops routes along with
     /// addresses, also with those that come back at once.
     pub(in crate::service) fn has_changed(&self, before: &Self) -> bool {
