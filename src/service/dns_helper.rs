@@ -1,10 +1,10 @@
 //! `dns-helper`: DNS without systemd-resolved, for sessions whose account may not change it; run as root by systemd for one
 //! request, which comes by standard input and is answered by standard output.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -13,6 +13,7 @@ use tracing::{error, info};
 
 use super::log;
 use super::netcfg::dns_request::{DONE, LONGEST, Request, plan_from_text, plan_to_text};
+use super::netcfg::record_file::{self, from_hex, to_hex};
 use super::netcfg::resolv_conf::SavedFile;
 use crate::engine::netplan::DnsPlan;
 
@@ -114,7 +115,7 @@ impl Helper {
         };
         let saved = SavedFile::prepare(&self.resolv_conf, plan, claims.saved.as_ref())?;
         claims.saved = Some(saved.clone());
-        save(&state, &claims.to_text())?;
+        record_file::write(&state, &claims.to_text())?;
         saved.write()
     }
 }
@@ -134,12 +135,15 @@ impl Claims {
     fn to_text(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
         if let Some(saved) = &self.saved {
-            let original = saved.original.as_deref().map_or_else(|| "-".into(), hex);
-            let path = hex(saved.path.as_os_str().as_bytes());
-            text += &format!("file {path} {original} {}\n", hex(&saved.written));
+            let original = saved.original.as_deref().map_or_else(|| "-".into(), to_hex);
+            let path = to_hex(saved.path.as_os_str().as_bytes());
+            text += &format!("file {path} {original} {}\n", to_hex(&saved.written));
         }
         for (device, plan) in &self.devices {
-            text += &format!("device {device} {}\n", hex(plan_to_text(plan).as_bytes()));
+            text += &format!(
+                "device {device} {}\n",
+                to_hex(plan_to_text(plan).as_bytes())
+            );
         }
         text
     }
@@ -156,16 +160,16 @@ impl Claims {
                 ["file", path, original, written] => {
                     let original = match original {
                         "-" => None,
-                        text => Some(unhex(text)?),
+                        text => Some(from_hex(text)?),
                     };
                     claims.saved = Some(SavedFile {
-                        path: PathBuf::from(std::ffi::OsString::from_vec(unhex(path)?)),
+                        path: PathBuf::from(std::ffi::OsString::from_vec(from_hex(path)?)),
                         original,
-                        written: unhex(written)?,
+                        written: from_hex(written)?,
                     });
                 }
                 ["device", device, plan] => {
-                    let plan = plan_from_text(&String::from_utf8(unhex(plan)?).ok()?)?;
+                    let plan = plan_from_text(&String::from_utf8(from_hex(plan)?).ok()?)?;
                     claims.devices.push((device.to_owned(), plan));
                 }
                 _ => return None,
@@ -212,39 +216,6 @@ fn run(program: &Path, verb: &str, device: &str, input: &str) -> io::Result<()> 
         "{} {verb}: {status}",
         program.display()
     )))
-}
-
-fn save(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&beside, path)
-}
-
-/// Hexadecimal, or a dot for nothing at all.
-fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return ".".to_owned();
-    }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text == "." {
-        return Some(Vec::new());
-    }
-    if !text.is_ascii() || text.len() % 2 != 0 {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
 }
 
 /// What is in force, for the next request; it goes when the machine is switched off.

@@ -12,6 +12,7 @@ pub mod local;
 mod neighbours;
 mod outside;
 mod record;
+pub(super) mod record_file;
 pub mod remote;
 mod remote_plan;
 mod remote_record;

@@ -1,16 +1,15 @@
 //! `Record`: what is in force as a small file, so that it can be taken back after a crash.
 
-use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::TunDevice;
 use super::dns::DnsInForce;
+use super::record_file::{self, from_hex, to_hex};
 use super::resolv_conf::SavedFile;
 use super::route::{KernelRoute, Target, Way};
 use crate::engine::netplan::DeviceAddress;
@@ -125,24 +124,13 @@ impl Record {
 
     /// Writes the file at once, for our eyes only.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(self.to_text().as_bytes())?;
-        fs::rename(&beside, path)
+        record_file::write(path, &self.to_text())
     }
 
     /// Reads the file; `None` if there is none, or none that this version can read.
     pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Self::from_text(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let text = record_file::read(path)?;
+        Ok(text.and_then(|text| Self::from_text(&text)))
     }
 
     /// Removes the file.
@@ -175,31 +163,6 @@ fn optional<T: FromStr>(word: &str) -> Option<Option<T>> {
         return Some(None);
     }
     word.parse().ok().map(Some)
-}
-
-/// Hexadecimal, or a dot for nothing at all.
-fn to_hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return ".".into();
-    }
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text == "." {
-        return Some(Vec::new());
-    }
-    if text.is_empty() || !text.is_ascii() || text.len() % 2 != 0 {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
 }
 
 const FIRST_LINE: &str = "openvpn3-backend network 1";

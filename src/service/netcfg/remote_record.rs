@@ -1,9 +1,7 @@
 //! `RemoteRecord`: what the stock netcfg service keeps in force for us if this process dies, and how it is taken back.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -12,6 +10,7 @@ use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 use super::kernel::Kernel;
+use super::record_file;
 use super::route::{self, KernelRoute, MAIN_TABLE, Target, Way};
 use crate::service::dbus::names;
 use crate::service::dbus::peers::owner_of;
@@ -80,24 +79,13 @@ impl RemoteRecord {
 
     /// Writes the file at once, for our eyes only.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(self.to_text().as_bytes())?;
-        fs::rename(&beside, path)
+        record_file::write(path, &self.to_text())
     }
 
     /// Reads the file; `None` if there is none, or none of this kind.
     pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Self::from_text(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let text = record_file::read(path)?;
+        Ok(text.and_then(|text| Self::from_text(&text)))
     }
 
     /// Has the service destroy the device, if it is still the one that made it, and removes the routes that it would
