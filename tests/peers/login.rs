@@ -24,7 +24,8 @@ exit 1
 /// Where logins are asked for.
 pub(crate) const PORT: u16 = 1196;
 
-fn serve(front: &Front<'_>) -> crate::common::process::Process {
+/// A server that wants logins, and knows alice.
+pub(crate) fn serve(front: &Front<'_>) -> crate::common::process::Process {
     static WRITTEN: Once = Once::new();
     WRITTEN.call_once(|| {
         let script = pki::folder().join("check-answers");

@@ -25,6 +25,7 @@ mod login;
 mod machine;
 mod manager;
 mod pending;
+mod python;
 mod states;
 mod strangers;
 mod told;
@@ -76,6 +77,9 @@ const STORIES: &[Story] = stories![
     pending::a_login_on_a_web_page,
     pending::a_question_of_the_server,
     pending::a_proxy_asks_for_a_login,
+    python::openvpn2_runs_sessions,
+    python::the_stock_units_run_sessions,
+    python::a_script_drives_a_session,
     told::the_log_is_followed_from_before_the_start,
     told::the_journal_tells_sessions_apart,
     told::the_log_services_settings_hold_for_sessions,
