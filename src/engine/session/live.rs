@@ -74,7 +74,7 @@ impl Live {
             login.set_username(username);
         }
         if let Some(password) = settings.password.take() {
-            login.set_password(password);
+            login.set_profile_password(password);
         }
         Ok(Self {
             remotes,

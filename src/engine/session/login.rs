@@ -19,7 +19,7 @@ pub struct LoginRules {
     pub password_needed: bool,
     /// `static-challenge`.
     pub static_challenge: Option<StaticChallenge>,
-    /// `auth-nocache`: the password is forgotten after use.
+    /// `auth-nocache`: a password that was asked for is forgotten after use.
     pub forget_password: bool,
 }
 
@@ -60,6 +60,8 @@ pub struct Login {
     rules: LoginRules,
     username: Option<String>,
     password: Option<SecretText>,
+    /// The password stands in the profile, where it stays anyway.
+    password_is_at_hand: bool,
     static_answer: Option<SecretText>,
     challenge: Option<Challenge>,
     token: Option<Arc<AuthToken>>,
@@ -79,6 +81,7 @@ impl Login {
             rules,
             username: None,
             password: None,
+            password_is_at_hand: false,
             static_answer: None,
             challenge: None,
             token: None,
@@ -102,9 +105,16 @@ impl Login {
         self.username.as_deref()
     }
 
-    /// Takes the password, of the profile or of the user.
+    /// Takes the password that the user gave.
     pub fn set_password(&mut self, password: SecretText) {
         self.password = Some(password);
+        self.password_is_at_hand = false;
+    }
+
+    /// Takes the password that the profile has: forgetting it would hide nothing.
+    pub fn set_profile_password(&mut self, password: SecretText) {
+        self.password = Some(password);
+        self.password_is_at_hand = true;
     }
 
     /// Takes the answer to the profile's challenge.
@@ -193,7 +203,7 @@ impl Login {
         self.static_answer = None;
         if connected {
             self.challenge = None;
-            if self.rules.forget_password {
+            if self.rules.forget_password && !self.password_is_at_hand {
                 self.password = None;
             }
         }
@@ -390,6 +400,24 @@ mod tests {
         login.challenged(question(false));
         assert!(login.missing().is_empty());
         assert_eq!(sent_password(&login), "CRV1::OeE::");
+    }
+
+    #[test]
+    fn auth_nocache_asks_for_no_password_that_the_profile_has() {
+        let mut login = Login::new(LoginRules {
+            forget_password: true,
+            ..rules(None)
+        });
+        login.set_username("alice");
+        login.set_profile_password(SecretText::from("secret"));
+        login.used(true);
+        assert!(login.missing().is_empty());
+        assert_eq!(sent_password(&login), "secret");
+        login.purge();
+        assert_eq!(login.missing(), [Missing::Password]);
+        login.set_password(SecretText::from("other"));
+        login.used(true);
+        assert_eq!(login.missing(), [Missing::Password]);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn tokens() -> Vec<Row> {
             let setup = Setup::new()
                 .password()
                 .server("auth-gen-token 4")
-                .client("reneg-sec 2");
+                .client("auth-nocache\nreneg-sec 2");
             let _server = cell.serve(&setup);
             let client = cell.connect(&setup);
             client.wait_connected();

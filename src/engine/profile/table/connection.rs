@@ -15,7 +15,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         P,
         "The file with the passphrase of the private key; asked for without one.",
     ),
-    honour("auth-nocache", 0..=0, PR, "Forget the password after use."),
+    honour("auth-nocache", 0..=0, PR, "Forget a password that was asked for after use."),
     honour(
         "auth-retry",
         1..=1,
