@@ -304,10 +304,8 @@ fn route_ipv6(args: &[&str]) -> Result<RouteOption, BadValue> {
                 Ok(address) => Ipv6Net::from(address),
                 Err(_) => parsed(args, 0, "an IPv6 network like fd00::/64")?,
             };
-            if net.trunc() != net {
-                return Err(host_bits(text, &net.trunc().to_string()));
-            }
-            RouteDestination::Network(net.into())
+            // Unlike those of IPv4, host bits are cut off by every client.
+            RouteDestination::Network(net.trunc().into())
         }
     };
     Ok(RouteOption {
@@ -393,11 +391,12 @@ mod tests {
             .apply("route", &["10.1.2.3", "255.0.0.0"], Author::User)
             .unwrap_err();
         assert_eq!(error.right, "10.0.0.0/8");
-        assert!(
-            TunnelOptions::default()
-                .apply("route-ipv6", &["fd00::1/64"], Author::User)
-                .is_err()
-        );
+    }
+
+    #[test]
+    fn host_bits_of_an_ipv6_route_are_cut_off() {
+        let with = applied(&[&["route-ipv6", "fd00::1/64"]]);
+        assert_eq!(with, applied(&[&["route-ipv6", "fd00::/64"]]));
     }
 
     #[test]

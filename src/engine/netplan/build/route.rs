@@ -50,7 +50,10 @@ impl<'a> Routes<'a> {
                 RouteDestination::NetGateway
                 | RouteDestination::Network(_)
                 | RouteDestination::RemoteHost
-                | RouteDestination::VpnGateway => self.route(option).map(|route| self.add(route)),
+                | RouteDestination::VpnGateway => self
+                    .route(option)
+                    .and_then(|route| self.not_to_server(route))
+                    .map(|route| self.add(route)),
             };
             match added {
                 Ok(()) => {}
@@ -107,6 +110,15 @@ impl<'a> Routes<'a> {
         })
     }
 
+    /// A route of its own to the server would win over the one that keeps it outside, with a better metric at least.
+    fn not_to_server(&self, route: Route) -> Result<Route, &'static str> {
+        let is_inside = matches!(route.via, RouteVia::Tunnel(_));
+        if is_inside && route.destination == IpNet::from(self.server) {
+            return Err("it is the server itself, which stays outside of the tunnel");
+        }
+        Ok(route)
+    }
+
     fn add_host(
         &mut self,
         option: &RouteOption,
@@ -161,11 +173,11 @@ impl<'a> Routes<'a> {
         }
     }
 
-    /// Whether a gateway stands for the tunnel.
+    /// Whether a gateway stands for the tunnel. One of IPv6 does so always, whatever it is.
     fn leads_inside(&self, gateway: IpAddr) -> bool {
-        self.addresses.is_inside(gateway)
+        gateway.is_ipv6()
+            || self.addresses.is_inside(gateway)
             || self.addresses.gateway4.is_some_and(|own| gateway == own)
-            || self.addresses.gateway6.is_some_and(|own| gateway == own)
     }
 
     /// A route of everything becomes its parts.

@@ -105,6 +105,34 @@ fn a_31_is_a_subnet() {
 }
 
 #[test]
+fn every_gateway_of_ipv6_stands_for_the_tunnel() {
+    let plan = plan(&format!(
+        "{IP6},route-ipv6 fd01::/48 2001:db8::1,route-ipv6 fd02::/48 fe80::1,route-ipv6 fd03::/48 fd00::1"
+    ));
+    assert_eq!(
+        routes(&plan),
+        ["fd01::/48", "fd02::/48", "fd03::/48 via fd00::1"]
+    );
+}
+
+#[test]
+fn no_route_leads_to_the_server_itself_by_the_tunnel() {
+    let options =
+        format!("{IP4},route {SERVER} 255.255.255.255 default 5,route 198.51.100.0 255.255.255.0");
+    let (plan, notes) = build(&profile(""), &options, SERVER);
+    assert_eq!(routes(&plan), ["198.51.100.0/24 via 10.8.0.1"]);
+    assert_eq!(plan.bypass, [SERVER.parse::<IpAddr>().unwrap()]);
+    assert_eq!(notes.len(), 1);
+    let outside = build(
+        &profile(""),
+        &format!("{IP4},route {SERVER} 255.255.255.255 net_gateway"),
+        SERVER,
+    )
+    .0;
+    assert_eq!(routes(&outside), ["198.51.100.7/32 outside"]);
+}
+
+#[test]
 fn ipv6_alone_is_a_tunnel_and_nothing_is_none() {
     assert_eq!(
         plan(IP6).addresses[0].network,
