@@ -207,6 +207,9 @@ impl Tunnel {
             |options: &PushedOptions| (options.ping, options.ping_restart, options.ping_exit);
         let changed = keepalive(&self.options) != keepalive(&options);
         self.options = options;
+        if self.echo.is_some() {
+            self.echo = Echo::new(&self.options.tunnel);
+        }
         if changed {
             self.set_keepalive(now, config);
         }
