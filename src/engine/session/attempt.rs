@@ -7,7 +7,7 @@ use tracing::{debug, error, info, warn};
 
 use super::super::config::Endpoint;
 use super::super::config::build::{Blueprint, BlueprintError};
-use super::super::error::{Advance, ConnectionError};
+use super::super::error::{Advance, ConnectionError, Retry};
 use super::super::event::Ended;
 use super::backoff::number_below;
 use super::context::{Autonomy, Context};
@@ -199,9 +199,13 @@ impl Live {
         advance: Advance,
         not_before: Duration,
     ) {
-        let moved = self.remotes.advance(advance);
-        // What ends a connection that stood is no failed try.
+        // What ends a connection that stood is no failed try, and no word against the server.
         let stood = matches!(self.phase, Phase::Connected { .. });
+        let advance = match error.retry() {
+            Retry::Advance if stood => Advance::No,
+            Retry::Advance | Retry::AskUser | Retry::Never | Retry::Same => advance,
+        };
+        let moved = self.remotes.advance(advance);
         if moved != Moved::Address && !stood {
             self.backoff.failed();
         }

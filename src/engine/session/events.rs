@@ -107,7 +107,7 @@ impl Live {
             self.login.forget_password_after_use();
         }
         self.persist_tun = self.settings.persist_tun || options.persist_tun;
-        self.settings.retry.end_when_lost |= options.ping_exit.is_some_and(|t| !t.is_zero());
+        self.settings.retry.end_when_lost = self.ends_when_lost(options);
         self.path_limit = None;
         context.questions.withdraw(InputGroup::AuthPending);
         info!(
@@ -162,6 +162,7 @@ impl Live {
             return;
         };
         info!("the server changed its options");
+        self.settings.retry.end_when_lost = self.ends_when_lost(&options);
         if !self.plan(context, now, &options, way) {
             return;
         }
@@ -169,6 +170,15 @@ impl Live {
             &mut self.phase
         {
             established.options = options;
+        }
+    }
+
+    /// Whether silence ends the session: the server's word counts before the profile's.
+    fn ends_when_lost(&self, options: &PushedOptions) -> bool {
+        match (options.ping_exit, options.ping_restart) {
+            (Some(_), _) => true,
+            (None, Some(_)) => false,
+            (None, None) => self.loaded.profile.timing.ping_exit,
         }
     }
 
@@ -330,7 +340,7 @@ impl Live {
         context.tally.count(Incident::TunLost);
         self.network.lost();
         self.step_network(context);
-        if let Phase::Connected { .. } = self.phase {
+        if let Phase::Configuring { .. } | Phase::Connected { .. } = self.phase {
             self.leave(context, now, Then::Again);
         }
     }

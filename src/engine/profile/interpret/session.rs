@@ -88,6 +88,7 @@ impl Interpreter<'_, '_> {
                 let (ping, restart) = transfer::keepalive(args)?;
                 timing.ping = unless_zero(ping);
                 timing.ping_restart = unless_zero(restart);
+                timing.ping_exit = false;
             }
             "inactive" => {
                 let (after, bytes) = transfer::inactive(args)?;

@@ -62,12 +62,19 @@ impl PushedOptions {
     fn apply_timers(&mut self, name: &str, args: &[&str]) -> Result<Applied, BadValue> {
         match name {
             "ping" => self.ping = Some(transfer::ping(args, 0)?),
-            "ping-restart" => self.ping_restart = Some(transfer::ping(args, 0)?),
-            "ping-exit" => self.ping_exit = Some(transfer::ping(args, 0)?),
+            "ping-restart" => {
+                self.ping_restart = Some(transfer::ping(args, 0)?);
+                self.ping_exit = None;
+            }
+            "ping-exit" => {
+                self.ping_exit = Some(transfer::ping(args, 0)?);
+                self.ping_restart = None;
+            }
             "keepalive" => {
                 let (ping, restart) = transfer::keepalive(args)?;
                 self.ping = Some(ping);
                 self.ping_restart = Some(restart);
+                self.ping_exit = None;
             }
             "inactive" => self.inactive = Some(transfer::inactive(args)?),
             "session-timeout" => self.session_timeout = Some(seconds(args, 0)?),

@@ -55,9 +55,9 @@ pub struct PushedOptions {
 
     /// `ping` (also by `keepalive`).
     pub ping: Option<Duration>,
-    /// `ping-restart` (also by `keepalive`).
+    /// `ping-restart` (also by `keepalive`), unless `ping-exit` follows.
     pub ping_restart: Option<Duration>,
-    /// `ping-exit`: silence for this long ends the session.
+    /// `ping-exit`, unless `ping-restart` follows: silence for this long ends the session.
     pub ping_exit: Option<Duration>,
     /// `inactive`: time, and how many bytes of tunnel traffic count as activity.
     pub inactive: Option<(Duration, u64)>,

@@ -91,6 +91,58 @@ fn a_lost_server_is_tried_again_and_the_network_is_untouched_with_persist_tun() 
 }
 
 #[test]
+fn a_server_whose_connection_broke_is_the_first_to_be_tried_again() {
+    let mut scene = Scene::with("remote other.example\n");
+    scene.resolve();
+    scene.push(1500);
+    scene.report(Report::NetworkDone(Some(device())));
+    scene.said.clear();
+    let broken = || ConnectionError::Transport("the stream ended".to_owned());
+    scene.fail(broken());
+    scene.report(Report::NetworkDone(None));
+    scene.wait();
+    assert_eq!(scene.hosts(), ["vpn.example"]);
+    scene.fail(broken());
+    scene.wait();
+    scene.resolve();
+    assert_eq!(scene.hosts(), ["vpn.example", "other.example"]);
+}
+
+#[test]
+fn the_last_word_on_silence_counts_and_the_servers_comes_last() {
+    let ends = |profile: &str, pushed: &str| {
+        let mut scene = Scene::with(profile);
+        scene.resolve();
+        scene.push_options(pushed);
+        scene.report(Report::NetworkDone(Some(device())));
+        scene.fail(lost());
+        scene.report(Report::NetworkDone(None));
+        scene.exit_class().is_some()
+    };
+    assert!(ends("ping-exit 60\n", ""));
+    assert!(!ends("ping-exit 60\n", ",ping-restart 60"));
+    assert!(!ends("", ",ping-exit 60,ping-restart 60"));
+    assert!(ends("", ",ping-restart 60,ping-exit 60"));
+    assert!(!ends("ping-exit 60\nkeepalive 10 60\n", ""));
+}
+
+#[test]
+fn a_device_that_is_lost_while_it_is_set_up_is_made_again() {
+    let mut scene = Scene::connected(true);
+    scene.fail(lost());
+    scene.wait();
+    scene.push(1400);
+    assert!(matches!(scene.steps()[..], [Step::Change { .. }]));
+    scene.report(Report::TunLost("it was deleted".to_owned()));
+    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
+    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.report(Report::NetworkDone(None));
+    assert!(matches!(scene.steps()[..], [_, Step::Revert]));
+    scene.report(Report::NetworkDone(None));
+    assert_eq!(scene.hosts().len(), 2, "{:?}", scene.said);
+}
+
+#[test]
 fn another_plan_goes_by_a_change() {
     let mut scene = Scene::connected(true);
     scene.fail(lost());

@@ -12,6 +12,7 @@ use crate::engine::error::ConnectionError;
 use crate::engine::event::{Ended, Established, Event, KeyTimes, Stage};
 use crate::engine::profile::model::Profile;
 use crate::engine::profile::pushed::PushedOptions;
+use crate::engine::profile::pushed::split::split;
 use crate::engine::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
 use crate::engine::session::command::{Accepted, Command, Refusal};
 use crate::engine::session::effect::{Effect, Loaded, Report};
@@ -21,6 +22,7 @@ use crate::engine::session::network::{Device, Step};
 use crate::engine::session::saved::Saved;
 use crate::engine::session::status::StatusMinor;
 use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use crate::engine::settings::PullRules;
 
 /// A session, a clock, and what the session said.
 pub(super) struct Scene {
@@ -120,6 +122,21 @@ impl Scene {
         self.report(Report::Event(Event::Pushed(Box::new(established(mtu)))));
     }
 
+    /// The server pushes these options beside an address.
+    pub(super) fn push_options(&mut self, options: &str) {
+        let items = split(
+            &format!("PUSH_REPLY,ifconfig 10.9.0.2 255.255.255.0{options}"),
+            "PUSH_REPLY",
+        );
+        let (options, _notes) =
+            PushedOptions::from_reply(&items.unwrap(), &PullRules::default()).unwrap();
+        let established = Established {
+            options,
+            ..established(1500)
+        };
+        self.report(Report::Event(Event::Pushed(Box::new(established))));
+    }
+
     pub(super) fn fail(&mut self, error: ConnectionError) {
         self.report(Report::Event(Event::Ended(Ended::Failed(error))));
     }
@@ -168,6 +185,17 @@ impl Scene {
             Some(Effect::Exit(class)) => Some(*class),
             _ => None,
         }
+    }
+
+    /// The servers that attempts were made at.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        self.said
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Connect(launch) => Some(launch.config.endpoint.host.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     pub(super) fn has_connected_to_server(&self) -> bool {
