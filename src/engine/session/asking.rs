@@ -82,15 +82,16 @@ impl Live {
             return;
         }
         // A front-end on the bus answers both questions, always.
-        let username = match context.autonomy {
-            Autonomy::ByItself => self.login.username(),
-            Autonomy::Commanded => None,
+        if context.autonomy == Autonomy::Commanded || self.login.username().is_none() {
+            context.questions.ask_username();
+        }
+        let words = if self.login.rules().username_only {
+            "a user name is needed"
+        } else {
+            context.questions.ask_password();
+            "user name and password are needed"
         };
-        context.questions.ask_password_again(username);
-        context.require_user(Attention::new(
-            InputGroup::UserPassword,
-            "user name and password are needed",
-        ));
+        context.require_user(Attention::new(InputGroup::UserPassword, words));
     }
 
     fn ask_static(&self, context: &mut Context) {
@@ -124,13 +125,8 @@ impl Live {
             number,
             value,
         } = answer;
-        let name = context
-            .questions
-            .provide(*kind, *group, *number, value)?
-            .name;
-        if let Some(value) = context.questions.answer(name).map(SecretText::duplicate) {
-            self.take_answer(context, name, value);
-        }
+        let (name, value) = context.questions.provide(*kind, *group, *number, value)?;
+        self.take_answer(context, name, value);
         self.get_going(context, now);
         Ok(Accepted::Done)
     }

@@ -17,6 +17,8 @@ use super::saved::Saved;
 pub struct LoginRules {
     /// `auth-user-pass`: user name and password are needed.
     pub password_needed: bool,
+    /// `auth-user-pass username-only`: there is no password.
+    pub username_only: bool,
     /// `static-challenge`.
     pub static_challenge: Option<StaticChallenge>,
     /// `auth-nocache`: a password that was asked for is forgotten after use.
@@ -241,7 +243,8 @@ impl Login {
         if !self.rules.password_needed || self.token.is_some() {
             return missing;
         }
-        if self.username.is_none() || self.password.is_none() {
+        let password_is_known = self.rules.username_only || self.password.is_some();
+        if self.username.is_none() || !password_is_known {
             missing.push(Missing::Password);
         }
         if self.rules.static_challenge.is_some() && self.static_answer.is_none() {
@@ -264,6 +267,10 @@ impl Login {
             return None;
         }
         let username = self.username.clone()?;
+        if self.rules.username_only {
+            let password = SecretText::from(NO_PASSWORD);
+            return Some(Arc::new(Credentials { username, password }));
+        }
         let password = self.password.as_ref()?;
         let password = match (&self.rules.static_challenge, &self.static_answer) {
             (Some(challenge), answer) => combined(challenge.format, password, answer.as_ref()),
@@ -272,6 +279,9 @@ impl Login {
         Some(Arc::new(Credentials { username, password }))
     }
 }
+
+/// What OpenVPN 2.7 sends where there is no password; servers take an empty one for none at all.
+const NO_PASSWORD: &str = "[[BLANK]]";
 
 fn combined(
     format: ChallengeFormat,
@@ -296,6 +306,7 @@ mod tests {
     fn rules(format: Option<ChallengeFormat>) -> LoginRules {
         LoginRules {
             password_needed: true,
+            username_only: false,
             static_challenge: format.map(|format| StaticChallenge {
                 text: "PIN".to_owned(),
                 echo: true,
@@ -365,6 +376,18 @@ mod tests {
         login.set_static_answer(SecretText::from("42"));
         login.used(false);
         assert_eq!(login.missing(), [Missing::StaticAnswer]);
+    }
+
+    #[test]
+    fn a_name_alone_goes_with_the_mark_for_no_password() {
+        let mut login = Login::new(LoginRules {
+            username_only: true,
+            ..rules(None)
+        });
+        assert_eq!(login.missing(), [Missing::Password]);
+        login.set_username("alice");
+        assert!(login.missing().is_empty());
+        assert_eq!(sent_password(&login), "[[BLANK]]");
     }
 
     #[test]

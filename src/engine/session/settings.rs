@@ -57,6 +57,7 @@ impl Settings {
             rounds_max: profile.retry.rounds,
             login: LoginRules {
                 password_needed: login.is_some(),
+                username_only: login.is_some_and(|login| login.username_only),
                 static_challenge: profile.static_challenge.as_ref().map(|challenge| {
                     StaticChallenge {
                         text: challenge.text.clone(),
@@ -71,11 +72,7 @@ impl Settings {
                 forget_password: profile.auth_nocache,
             },
             username: login.and_then(|login| login.username.clone()),
-            password: login.and_then(|login| match &login.password {
-                Some(password) => Some(password.duplicate()),
-                None if login.username_only => Some(SecretText::from("")),
-                None => None,
-            }),
+            password: login.and_then(|login| Some(login.password.as_ref()?.duplicate())),
             retry: RetryRules {
                 auth_retry: profile.auth_retry,
                 retry_refused_login: profile.preferences.auth_fail_retry,

@@ -112,7 +112,7 @@ pub enum InputError {
     Unknown(u32),
 }
 
-/// Questions in the order in which they came up, with their answers. They stay for the life of the session.
+/// Questions in the order in which they came up. They stay for the life of the session, and answers are not kept.
 #[derive(Debug, Default)]
 pub struct UserInputQueue {
     slots: Vec<Slot>,
@@ -142,30 +142,15 @@ impl UserInputQueue {
         slot_id
     }
 
-    /// Asks for user name, password and the answer to the profile's challenge, if there is one; once only.
-    pub fn ask_credentials(&mut self, challenge: Option<(&str, Visibility)>) {
-        if self.is_asked(InputGroup::UserPassword) {
-            return;
-        }
-        self.ask_password_again(None);
-        if let Some((text, visibility)) = challenge {
-            self.ask(
-                InputGroup::StaticChallenge,
-                STATIC_CHALLENGE,
-                text,
-                visibility,
-            );
-        }
-    }
-
-    /// Asks for user name and password once more: those that were given are worth nothing. A `username` that still
-    /// counts answers the first question.
-    pub fn ask_password_again(&mut self, username: Option<&str>) {
+    /// Asks for the user name.
+    pub fn ask_username(&mut self) {
         let group = InputGroup::UserPassword;
         self.ask(group, USERNAME, "Auth User name", Visibility::Shown);
-        if let (Some(slot), Some(username)) = (self.slots.last_mut(), username) {
-            slot.answer = Answer::Given(SecretText::from(username));
-        }
+    }
+
+    /// Asks for the password.
+    pub fn ask_password(&mut self) {
+        let group = InputGroup::UserPassword;
         self.ask(group, PASSWORD, "Auth Password", Visibility::Hidden);
     }
 
@@ -196,15 +181,14 @@ impl UserInputQueue {
         );
     }
 
-    /// Asks the question of a server that refused the login; its handle is stored as an answer, so that nobody is
-    /// prompted for it.
+    /// Asks the question of a server that refused the login; its handle is a question that nobody is prompted for.
     pub fn ask_dynamic_challenge(&mut self, challenge: &DynamicChallenge) {
         let group = InputGroup::DynamicChallenge;
         let visibility = Visibility::from_echo(challenge.echo);
         self.ask(group, DYNAMIC_CHALLENGE, &challenge.text, visibility);
         self.ask(group, DYNAMIC_CHALLENGE_COOKIE, "", Visibility::Hidden);
         if let Some(cookie) = self.slots.last_mut() {
-            cookie.answer = Answer::Given(SecretText::from(challenge.state_id.as_str()));
+            cookie.answer = Answer::Given;
         }
     }
 
@@ -261,8 +245,7 @@ impl UserInputQueue {
         }
     }
 
-    /// Takes the answer to a question; control characters are taken out of it. What comes back is the question that was
-    /// answered, for those that are acted upon at once.
+    /// Takes the answer to a question, which comes back with the question's name and without control characters.
     ///
     /// # Errors
     ///
@@ -274,7 +257,7 @@ impl UserInputQueue {
         group: u32,
         slot_id: u32,
         value: &SecretText,
-    ) -> Result<&Question, InputError> {
+    ) -> Result<(&'static str, SecretText), InputError> {
         if value.is_empty() {
             return Err(InputError::Empty(slot_id));
         }
@@ -290,8 +273,8 @@ impl UserInputQueue {
         if !slot.is_open() {
             return Err(InputError::AnsweredTwice(slot_id));
         }
-        slot.answer = Answer::Given(without_control_characters(value));
-        Ok(&slot.question)
+        slot.answer = Answer::Given;
+        Ok((slot.question.name, without_control_characters(value)))
     }
 
     /// Whether no question is open. True for an empty queue.
@@ -306,24 +289,6 @@ impl UserInputQueue {
             .iter()
             .filter(|s| s.is_open())
             .map(|s| &s.question)
-    }
-
-    /// Whether a question of this group is open or answered.
-    #[must_use]
-    pub fn is_asked(&self, group: InputGroup) -> bool {
-        self.slots
-            .iter()
-            .any(|s| s.question.group == group && !matches!(s.answer, Answer::Withdrawn))
-    }
-
-    /// The answer to the newest question of this name.
-    #[must_use]
-    pub fn answer(&self, name: &str) -> Option<&SecretText> {
-        let slot = self.slots.iter().rev().find(|s| s.question.name == name)?;
-        match &slot.answer {
-            Answer::Given(value) => Some(value),
-            Answer::Open | Answer::Withdrawn => None,
-        }
     }
 
     fn of_group(&self, kind: u32, group: u32) -> impl Iterator<Item = &Slot> {
@@ -341,7 +306,7 @@ struct Slot {
 
 #[derive(Debug)]
 enum Answer {
-    Given(SecretText),
+    Given,
     Open,
     Withdrawn,
 }

@@ -46,6 +46,7 @@ fn ways_in() -> Vec<Row> {
             client.wait_connected();
             cell.leave(client);
         }),
+        Row::works("`auth-user-pass username-only`", username_only),
         Row::works("password of 120 characters", long_password).quirks(&[10]),
         Row::works(
             "wrong password asked for again, `auth-retry interact`",
@@ -148,6 +149,21 @@ fn asks_password(cell: &Cell<'_>) {
     cell.assert_passes(&client);
     let said = cell.leave(client);
     assert!(!said.contains("sesame"), "the password is shown:\n{said}");
+}
+
+/// The mark for no password is that of OpenVPN 2.7.
+fn username_only(cell: &Cell<'_>) {
+    cell.file("expected", "alice\n[[BLANK]]\n");
+    cell.script("check", "cmp -s \"$1\" /mnt/expected");
+    let setup = Setup::new()
+        .login("auth-user-pass username-only")
+        .server("verify-client-cert none\nscript-security 2")
+        .server("auth-user-pass-verify /mnt/check via-file");
+    let _server = cell.serve(&setup);
+    let client = cell.connect_on_terminal(&setup);
+    answer(&client, "Auth User name", "alice");
+    client.wait_connected();
+    cell.leave(client);
 }
 
 fn long_password(cell: &Cell<'_>) {

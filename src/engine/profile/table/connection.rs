@@ -15,7 +15,12 @@ pub(super) static ROWS: &[OptionRow] = &[
         P,
         "The file with the passphrase of the private key; asked for without one.",
     ),
-    honour("auth-nocache", 0..=0, PR, "Forget a password that was asked for after use."),
+    honour(
+        "auth-nocache",
+        0..=0,
+        PR,
+        "Forget a password that was asked for after use.",
+    ),
     honour(
         "auth-retry",
         1..=1,
@@ -33,7 +38,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "auth-user-pass",
         0..=2,
         P,
-        "Log in with user name and password, from two lines of a file or asked for; username-only sends no password.",
+        "Log in with user name and password, from two lines of a file or asked for; username-only asks for no password, and sends [[BLANK]].",
     ),
     honour(
         "become-primary",

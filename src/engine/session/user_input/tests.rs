@@ -6,7 +6,14 @@ const USER_PASSWORD: u32 = InputGroup::UserPassword as u32;
 
 fn asked() -> UserInputQueue {
     let mut queue = UserInputQueue::default();
-    queue.ask_credentials(Some(("PIN?", Visibility::Shown)));
+    queue.ask_username();
+    queue.ask_password();
+    queue.ask(
+        InputGroup::StaticChallenge,
+        STATIC_CHALLENGE,
+        "PIN?",
+        Visibility::Shown,
+    );
     queue
 }
 
@@ -76,11 +83,8 @@ fn answers_lose_control_characters_and_keep_the_rest() {
     let mut queue = UserInputQueue::default();
     queue.ask_passphrase();
     let value = SecretText::from("gr\u{fc}n\r\n\t\u{1f511}");
-    assert!(queue.provide(1, 3, 0, &value).is_ok());
-    assert_eq!(
-        queue.answer(PASSPHRASE).unwrap().expose(),
-        "gr\u{fc}n\u{1f511}"
-    );
+    let (name, answer) = queue.provide(1, 3, 0, &value).unwrap();
+    assert_eq!((name, answer.expose()), (PASSPHRASE, "gr\u{fc}n\u{1f511}"));
 }
 
 #[test]
@@ -98,11 +102,6 @@ fn the_newest_challenge_counts_and_its_cookie_is_never_asked_for() {
     assert!(queue.provide(1, 5, 0, &SecretText::from("1")).is_ok());
     queue.ask_dynamic_challenge(&challenge("second"));
     assert_eq!(queue.check(1, 5), [2]);
-    assert_eq!(queue.answer(DYNAMIC_CHALLENGE), None);
-    assert_eq!(
-        queue.answer(DYNAMIC_CHALLENGE_COOKIE).unwrap().expose(),
-        "second"
-    );
 }
 
 #[test]
@@ -114,11 +113,4 @@ fn a_withdrawn_question_holds_nobody_up() {
     assert!(queue.type_groups().is_empty());
     queue.ask_pending("code?", Visibility::Shown);
     assert_eq!(queue.check(1, 6), [1], "numbers are never used again");
-}
-
-#[test]
-fn credentials_are_asked_for_once() {
-    let mut queue = asked();
-    queue.ask_credentials(None);
-    assert_eq!(queue.check(1, 1), [0, 1]);
 }
