@@ -30,6 +30,7 @@ use super::run::{Front, Loop};
 use super::signals::Signals;
 use super::standalone;
 use super::standalone::upkeep::network_record;
+use super::system_bus;
 use super::systemd::exit;
 use super::systemd::notify::Notifier;
 use super::systemd::unit::{Instance, RUNTIME_DIRECTORY};
@@ -253,20 +254,9 @@ async fn watched(connection: &Connection, callers: mpsc::Sender<Call>) {
     };
     let probe = || {
         let callers = callers.clone();
-        async move { bus_turns(connection).await && loop_turns(&callers).await }
+        async move { system_bus::ping(connection).await.is_ok() && loop_turns(&callers).await }
     };
     watchdog.feed_while(probe).await;
-}
-
-async fn bus_turns(connection: &Connection) -> bool {
-    let pong = connection.call_method(
-        Some(names::BUS),
-        names::BUS_PATH,
-        Some(names::PEER),
-        "Ping",
-        &(),
-    );
-    pong.await.is_ok()
 }
 
 /// The loop hands this on to the tunnel thread.

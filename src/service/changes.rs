@@ -20,6 +20,7 @@ use zbus::fdo::DBusProxy;
 
 use super::dbus::proxy::resolved;
 use super::netcfg::{Kernel, Listener, Outside, outside_way};
+use super::system_bus;
 
 /// What has changed around us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,11 +119,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut changed: Listener, bus: Option<Connection>) {
-        let mut signals = match &bus {
-            Some(bus) => tokio::time::timeout(PATIENCE, signals(bus)).await.ok(),
-            None => None,
-        }
-        .unwrap_or_else(|| stream::pending().boxed());
+        let mut signals = told_by_the_bus(bus);
         loop {
             tokio::select! {
                 told = self.to_watch.changed() => {
@@ -261,8 +258,27 @@ impl Watcher {
     }
 }
 
-/// What the bus tells: sleep from logind, a new owner of the resolver's name.
-async fn signals(bus: &Connection) -> BoxStream<'static, NetworkChange> {
+/// What the bus tells, and the one that was started in its place. Meanwhile the resolver may have been restarted too.
+fn told_by_the_bus(bus: Option<Connection>) -> BoxStream<'static, NetworkChange> {
+    let first = stream::iter(bus).then(|bus| async move { signals(bus).await });
+    let later = stream::repeat(()).then(|()| async {
+        let signals = signals(system_bus::connect_some_day().await).await;
+        stream::iter([NetworkChange::ResolverRestarted])
+            .chain(signals)
+            .boxed()
+    });
+    first.chain(later).flatten().boxed()
+}
+
+/// What the bus tells while it is there: sleep from logind, a new owner of the resolver's name.
+async fn signals(bus: Connection) -> BoxStream<'static, NetworkChange> {
+    let subscribed = tokio::time::timeout(PATIENCE, subscribe(&bus)).await;
+    let signals = subscribed.unwrap_or_else(|_elapsed| stream::empty().boxed());
+    let lost = async move { system_bus::until_lost(&bus).await };
+    signals.take_until(Box::pin(lost)).boxed()
+}
+
+async fn subscribe(bus: &Connection) -> BoxStream<'static, NetworkChange> {
     let mut all = Vec::new();
     match sleep_signals(bus).await {
         Ok(sleeps) => all.push(sleeps),

@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use super::about;
 use super::administrate::{ListArgs, SessionName};
@@ -29,6 +28,7 @@ use super::run::{Front, Loop};
 use super::signals::Signals;
 use super::standalone::upkeep::{CleanupArgs, PrepareArgs, UpkeepArgs};
 use super::starter::StarterOptions;
+use super::system_bus;
 use super::systemd::exit;
 use super::terminal;
 use super::tunnel::clock::Clock;
@@ -182,7 +182,7 @@ async fn session(
 ) -> io::Result<EndClass> {
     let signals = Signals::listen()?;
     if let Some(record) = record {
-        record.take_back(system_bus()).await;
+        record.take_back(system_bus::connect()).await;
     }
     let network = match network {
         NetworkBy::Local => Network::local(LocalOptions {
@@ -196,7 +196,7 @@ async fn session(
         }
         NetworkBy::None => Network::Nobody,
     };
-    let changes = Box::pin(async { Changes::start(system_bus().await) });
+    let changes = Box::pin(async { Changes::start(system_bus::connect().await) });
     let effects = Effects::new(network, Box::new(file), changes)?;
     let policy = Policy {
         registration: Registration::None,
@@ -209,22 +209,6 @@ async fn session(
     let (_nobody_calls, calls) = mpsc::channel(1);
     let session = Loop::new(session, effects, Foreground, calls, Clock::start());
     Ok(session.run(signals).await)
-}
-
-/// The system bus, if there is one: for name resolution, sleep and the like. A session works without.
-pub(super) async fn system_bus() -> Option<zbus::Connection> {
-    let connection = tokio::time::timeout(BUS_TIME, zbus::Connection::system()).await;
-    match connection {
-        Ok(Ok(connection)) => Some(connection),
-        Ok(Err(error)) => {
-            debug!(%error, "there is no system bus");
-            None
-        }
-        Err(_elapsed) => {
-            warn!("the system bus does not answer");
-            None
-        }
-    }
 }
 
 /// Cryptography by *ring*, and the system's clock.
@@ -301,8 +285,6 @@ fn after_help() -> String {
     format!("Exit status:\n{}", exit::table())
 }
 
-/// How long the system bus may take to let us in.
-const BUS_TIME: Duration = Duration::from_secs(2);
 /// The log level when neither the command line nor the profile says one.
 const DEFAULT_LEVEL: u32 = 3;
 /// What netcfg calls our device; the process id comes before it.

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use rustix::fs::OFlags;
 use tracing::{debug, warn};
 
-use super::cli::system_bus;
 use super::dbus::proxy::systemd;
 use super::log;
 use super::standalone::find;
 use super::standalone::upkeep::UpkeepArgs;
+use super::system_bus;
 use super::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 
 /// Arguments of `describe`.
@@ -90,7 +90,7 @@ fn show(instance: &Instance) -> io::Result<()> {
         return Ok(());
     };
     one_call(async {
-        let Some(bus) = system_bus().await else {
+        let Some(bus) = system_bus::connect().await else {
             return Ok(());
         };
         systemd::describe_unit(&bus, &instance.unit(), &text)
@@ -124,7 +124,7 @@ pub fn forget(args: &UpkeepArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let forgotten = one_call(async {
-        let Some(bus) = system_bus().await else {
+        let Some(bus) = system_bus::connect().await else {
             return Ok(());
         };
         systemd::forget_failure(&bus, &instance.unit())

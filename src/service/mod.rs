@@ -31,6 +31,7 @@ mod set_up;
 pub mod signals;
 pub mod standalone;
 pub mod starter;
+pub mod system_bus;
 pub mod systemd;
 pub mod terminal;
 pub mod tunnel;

@@ -70,10 +70,9 @@ impl Outage {
     }
 }
 
-/// The server is another one after the sleep, which knows nothing of the session; gives it.
+/// The session is up, and nobody is logind. The server is another one after the sleep, which knows nothing of the
+/// session; gives it.
 pub(crate) fn it_connects_again_after_a_sleep(machine: &Machine, server: Process) -> Process {
-    machine.sh("systemctl mask --quiet --runtime --now systemd-logind");
-    machine.sh(&format!("systemctl start {OFFICE}"));
     let (device, process) = (index_of_device(machine), machine.fact(OFFICE, "MainPID"));
     let logind = Logind::new(machine);
     logind.prepare_for_sleep(true);
@@ -95,7 +94,8 @@ pub(crate) fn it_connects_again_after_a_sleep(machine: &Machine, server: Process
     server
 }
 
-fn said(line: &str, process: &str) -> String {
+/// That a process of the session has said this.
+pub(crate) fn said(line: &str, process: &str) -> String {
     format!("journalctl -o cat -u {OFFICE} _PID={process} | grep -q '{line}'")
 }
 

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bus;
 mod capture;
 mod dns;
 mod gone;
@@ -101,6 +102,8 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
         neighbours::network_manager_leaves_the_tunnel_alone(&machine);
     }
     step.said("beside others");
+    bus::the_session_comes_back_onto_a_restarted_bus(&machine);
+    step.said("back on the bus");
     let office = gone::it_connects_again_after_a_sleep(&machine, office);
     step.said("slept");
     let outage = Outage::begin(&machine, office);

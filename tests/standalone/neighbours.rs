@@ -97,7 +97,7 @@ fn wait_for_network(machine: &Machine, wanted: &str) {
 }
 
 /// What systemd-resolved knows of the tunnel.
-fn names(machine: &Machine) -> String {
+pub(crate) fn names(machine: &Machine) -> String {
     machine.sh("resolvectl dns tun0; resolvectl domain tun0; resolvectl default-route tun0")
 }
 

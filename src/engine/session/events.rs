@@ -303,7 +303,7 @@ impl Live {
     /// The resolver has forgotten what it was told.
     pub(super) fn resolver_restarted(&self, context: &mut Context) {
         if self.network.plan().is_some() {
-            info!("the resolver was restarted");
+            info!("the resolver is told of the tunnel again");
             context.push(Effect::Refresh);
         }
     }

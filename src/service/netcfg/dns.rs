@@ -19,6 +19,7 @@ use super::resolv_conf::{SavedFile, servers_in};
 use super::{NetError, TunDevice};
 use crate::engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport};
 use crate::service::dbus::proxy::resolved::{LinkServer, NAME, ResolvedProxy, Server};
+use crate::service::system_bus;
 
 /// Who is told, and what is in force.
 #[derive(Debug)]
@@ -192,6 +193,13 @@ impl Dns {
     }
 
     async fn bus(&mut self) -> Option<Connection> {
+        if let Some(bus) = &self.bus {
+            let pong = tokio::time::timeout(PATIENCE, system_bus::ping(bus)).await;
+            if pong.is_ok_and(|pong| pong.is_err_and(|error| system_bus::is_lost(&error))) {
+                debug!("the system bus was started again");
+                self.bus = None;
+            }
+        }
         if self.bus.is_none() {
             match in_time(Connection::system()).await {
                 Ok(bus) => self.bus = Some(bus),

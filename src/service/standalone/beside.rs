@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 use zbus::Connection;
 
 use crate::service::backend::loop_turns;
-use crate::service::cli::system_bus;
 use crate::service::dbus::administration;
 use crate::service::dbus::call::Call;
-use crate::service::dbus::names;
+use crate::service::system_bus;
 use crate::service::systemd::unit::Instance;
 use crate::service::systemd::watchdog::Watchdog;
 
@@ -23,30 +22,28 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// Answers the administrator where there is a bus; comes back to one that was started again. Never ends.
+    /// Answers the administrator while there is a bus, and on the one that is started in its place. Never ends.
     pub(super) async fn administer(&self, instance: &Instance, callers: mpsc::Sender<Call>) {
-        let mut was_there = false;
+        let mut bus = match system_bus::connect().await {
+            Some(bus) => bus,
+            None => system_bus::connect_some_day().await,
+        };
         loop {
-            match system_bus().await {
-                Some(connection) => {
-                    self.connection.replace(Some(connection.clone()));
-                    let served =
-                        administration::serve(&connection, instance.name(), callers.clone()).await;
-                    self.connection.replace(None);
-                    match served {
-                        Err(error) if !was_there => {
-                            warn!(%error, "the administrator cannot ask over the bus");
-                        }
-                        Err(error) => debug!(%error, "the bus is of no use"),
-                        Ok(()) => debug!("the bus is gone"),
-                    }
+            self.connection.replace(Some(bus.clone()));
+            let served = administration::serve(&bus, instance.name(), callers.clone()).await;
+            self.connection.replace(None);
+            match served {
+                Err(error) if !system_bus::is_lost(&error) => {
+                    warn!(%error, "the administrator cannot ask over the bus");
+                    sleep(REFUSED).await;
+                    bus = system_bus::connect_some_day().await;
                 }
-                // The unit is ordered after it: it will not come.
-                None if !was_there => std::future::pending().await,
-                None => {}
+                Err(_) | Ok(()) => {
+                    warn!("the system bus is gone");
+                    bus = system_bus::connect_some_day().await;
+                    info!("the system bus is back");
+                }
             }
-            was_there = true;
-            sleep(PAUSE).await;
         }
     }
 
@@ -64,22 +61,15 @@ impl Bus {
         let Some(connection) = connection else {
             return true;
         };
-        let pong = connection.call_method(
-            Some(names::BUS),
-            names::BUS_PATH,
-            Some(names::PEER),
-            "Ping",
-            &(),
-        );
-        match pong.await {
-            Ok(_) | Err(zbus::Error::InputOutput(_)) => true,
-            Err(error) => {
+        match system_bus::ping(&connection).await {
+            Err(error) if !system_bus::is_lost(&error) => {
                 warn!(%error, "no ping passes through the bus");
                 false
             }
+            Err(_) | Ok(()) => true,
         }
     }
 }
 
-/// Before a bus that went away is looked for again.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Before a bus that refuses us is asked again: its policy is wrong, and somebody must change it.
+const REFUSED: Duration = Duration::from_secs(600);

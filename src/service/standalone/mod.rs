@@ -23,7 +23,7 @@ use self::beside::Bus;
 use self::profile::InstanceProfile;
 use super::about;
 use super::changes::Changes;
-use super::cli::{surroundings, system_bus};
+use super::cli::surroundings;
 use super::effects::{Effects, Work};
 use super::kept_device::KeptDevice;
 use super::kept_session;
@@ -36,6 +36,7 @@ use super::resolve::Names;
 use super::run::{Front, Loop};
 use super::set_up::index_of;
 use super::signals::Signals;
+use super::system_bus;
 use super::systemd::credentials::Credentials;
 use super::systemd::fd_store::Inherited;
 use super::systemd::notify::Notifier;
@@ -89,7 +90,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
             device.forget();
         }
     }
-    let changes = Box::pin(async { Changes::start(system_bus().await) });
+    let changes = Box::pin(async { Changes::start(system_bus::connect().await) });
     let effects = Effects::new(network, Box::new(profiles), changes)?.in_service(
         device,
         Opening::of(instance.name().to_owned()),

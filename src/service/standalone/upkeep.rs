@@ -11,13 +11,13 @@ use rustix::fs::{Gid, Uid};
 use tracing::{error, info, warn};
 
 use super::{again, ask_password, find};
-use crate::service::cli::system_bus;
 use crate::service::dbus::proxy::unit_job::has_job;
 use crate::service::kill_switch::opening::Opening;
 use crate::service::log;
 use crate::service::managed_unit::forget_description;
 use crate::service::netcfg;
 use crate::service::profile_copy::{self, Gathered};
+use crate::service::system_bus;
 use crate::service::systemd::exit;
 use crate::service::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 
@@ -158,7 +158,7 @@ async fn take_back(instance: &Instance, for_good: bool) -> io::Result<()> {
     if !record.exists() {
         return remove(&names);
     }
-    let bus = system_bus().await;
+    let bus = system_bus::connect().await;
     if !for_good && ended_by_crash() {
         let stopped = match &bus {
             Some(bus) => has_job(bus, &instance.unit()).await.unwrap_or(false),
