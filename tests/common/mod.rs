@@ -8,6 +8,7 @@ pub(crate) mod management;
 pub(crate) mod namespace;
 pub(crate) mod pki;
 pub(crate) mod process;
+pub(crate) mod root;
 pub(crate) mod state;
 pub(crate) mod traffic;
 

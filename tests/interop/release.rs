@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
+
+use super::common::root::root;
 
 /// A server of a Debian release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,17 +59,7 @@ impl Release {
 
     fn root_or_why(self) -> &'static Result<PathBuf, String> {
         static ROOTS: [OnceLock<Result<PathBuf, String>>; 4] = [const { OnceLock::new() }; 4];
-        ROOTS[self as usize].get_or_init(|| {
-            let made = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/roots/make"))
-                .arg(format!("server-{}", self.suite()))
-                .output()
-                .map_err(|error| error.to_string())?;
-            if !made.status.success() {
-                return Err(String::from_utf8_lossy(&made.stderr).into_owned());
-            }
-            let printed = String::from_utf8_lossy(&made.stdout);
-            Ok(PathBuf::from(printed.trim()))
-        })
+        ROOTS[self as usize].get_or_init(|| root(&format!("server-{}", self.suite())))
     }
 }
 

@@ -31,7 +31,7 @@ mod trouble;
 
 use std::future::Future;
 
-use common::{client, lines, namespace, obstacle, pki, process, state, traffic};
+use common::{client, lines, namespace, obstacle, pki, process, root, state, traffic};
 
 /// Says that a test with a real server is skipped, if it must be.
 fn skipped_connecting(more_tools: &[&str]) -> bool {
