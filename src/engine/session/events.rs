@@ -316,8 +316,10 @@ impl Live {
                 context.push(Effect::Refresh);
                 context.push(Effect::Input(Input::PathChanged));
             }
+            // Servers do not take a handshake from another address than it began from. Once they have the login it is
+            // worth waiting for their answer all the same: it may be good for one use only.
             Phase::Connecting {
-                stage: None | Some(Stage::Waiting),
+                stage: None | Some(Stage::Authenticating | Stage::ServerAnswered | Stage::Waiting),
                 ..
             } => {
                 self.leave(context, now, Then::Again);

@@ -21,7 +21,7 @@ use super::status::StatusMinor;
 use super::user_input::InputError;
 use super::{Autonomy, Registration};
 use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Event, Input};
+use crate::engine::event::{Ended, Event, Input, Stage};
 use crate::engine::secret::SecretText;
 
 #[test]
@@ -330,6 +330,21 @@ fn a_changed_path_is_told_to_the_connection_and_ends_a_wait() {
     scene.report(Report::PathChanged);
     scene.resolve();
     assert!(scene.has_connected_to_server());
+}
+
+#[test]
+fn a_handshake_begins_anew_where_the_path_is_another_one() {
+    let after = |stage| {
+        let mut scene = Scene::loaded(false);
+        scene.resolve();
+        scene.report(Report::Event(Event::Stage(stage)));
+        scene.report(Report::PathChanged);
+        scene.said.iter().any(|e| matches!(e, Effect::Abandon))
+    };
+    assert!(after(Stage::Waiting));
+    assert!(after(Stage::ServerAnswered));
+    assert!(after(Stage::Authenticating));
+    assert!(!after(Stage::GettingConfig), "the login is with the server");
 }
 
 #[test]
