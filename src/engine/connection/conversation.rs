@@ -117,12 +117,10 @@ impl Live {
         });
         let granted = match &mut self.phase {
             Phase::AwaitPush(wait) => wait.postpone(now, timeout, windows.longest_login()),
-            Phase::KeyExchange | Phase::Leaving(..) | Phase::Up(_) => Some(timeout),
+            Phase::KeyExchange | Phase::Leaving(..) | Phase::Up(_) => timeout,
         };
-        if let Some(granted) = granted {
-            let timeout_seconds = u32::try_from(granted.as_secs()).unwrap_or(u32::MAX);
-            out.event(Event::AuthPending { timeout_seconds });
-        }
+        let timeout_seconds = u32::try_from(granted.as_secs()).unwrap_or(u32::MAX);
+        out.event(Event::AuthPending { timeout_seconds });
     }
 
     fn on_notice_text(&mut self, notice: Notice, out: &mut Outputs) {

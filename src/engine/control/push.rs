@@ -51,22 +51,14 @@ impl PushWait {
         true
     }
 
-    /// The server postpones its decision by `timeout`, of which at most `longest` is granted. Only the first time
-    /// counts. The answer is what was granted.
-    pub fn postpone(
-        &mut self,
-        now: Instant,
-        timeout: Duration,
-        longest: Duration,
-    ) -> Option<Duration> {
-        if self.login_pending {
-            return None;
-        }
+    /// The server postpones its decision: it comes within `timeout` of the exchanged keys, of which at most `longest` is
+    /// granted. It may do so again. The answer is what was granted.
+    pub fn postpone(&mut self, now: Instant, timeout: Duration, longest: Duration) -> Duration {
         self.login_pending = true;
         self.next_request = now + PENDING_PAUSE;
         let granted = timeout.min(longest).min(LONGEST_WAIT);
         self.deadline = self.deadline.max(self.began + granted);
-        Some(granted)
+        granted
     }
 
     /// When the next request is due.
@@ -182,17 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_login_extends_the_wait_once_and_slows_the_requests() {
+    fn a_pending_login_extends_the_wait_and_slows_the_requests() {
         let start = start();
         let mut wait = PushWait::new(start, Duration::from_secs(60));
         assert!(wait.request_due(start));
         let now = start + Duration::from_secs(1);
         let granted = wait.postpone(now, Duration::from_secs(9000), Duration::from_secs(1800));
-        assert_eq!(granted, Some(Duration::from_secs(1800)));
-        assert_eq!(
-            wait.postpone(now, Duration::from_secs(9000), Duration::MAX),
-            None
-        );
+        assert_eq!(granted, Duration::from_secs(1800));
         assert_eq!(wait.deadline(), start + Duration::from_secs(1800));
         assert_eq!(wait.next_request(), start + Duration::from_secs(9));
     }
@@ -203,6 +191,18 @@ mod tests {
         let mut wait = PushWait::new(start, Duration::from_secs(60));
         wait.postpone(start, Duration::from_secs(5), Duration::from_secs(1800));
         assert_eq!(wait.deadline(), start + Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_server_may_ask_for_more_time_again() {
+        let start = start();
+        let mut wait = PushWait::new(start, Duration::from_secs(60));
+        let longest = Duration::from_secs(1800);
+        wait.postpone(start, Duration::from_secs(70), longest);
+        let now = start + Duration::from_secs(65);
+        let granted = wait.postpone(now, Duration::from_secs(300), longest);
+        assert_eq!(granted, Duration::from_secs(300));
+        assert_eq!(wait.deadline(), start + Duration::from_secs(300));
     }
 
     #[test]
