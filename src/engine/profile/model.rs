@@ -9,6 +9,7 @@ use super::proxy::Proxy;
 use super::tunnel::TunnelOptions;
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
+use crate::engine::crypto::replay::WIDEST;
 use crate::engine::crypto::static_key::KeyDirection;
 use crate::engine::secret::{SecretBytes, SecretText};
 use crate::engine::settings::{
@@ -433,7 +434,7 @@ impl Default for DataOptions {
             fallback: None,
             digest: Digest::Sha1,
             framing: Framing::None,
-            replay_window: 64,
+            replay_window: WIDEST,
         }
     }
 }

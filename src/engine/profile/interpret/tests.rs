@@ -86,6 +86,14 @@ fn an_ordinary_profile_of_a_provider_is_understood() {
 }
 
 #[test]
+fn the_replay_window_is_wide_unless_the_profile_says_otherwise() {
+    let width = |line| good(line).data.replay_window;
+    assert_eq!(width(""), 2048);
+    assert_eq!(width("replay-window\n"), 64);
+    assert_eq!(width("replay-window 128 10\n"), 128);
+}
+
+#[test]
 fn all_errors_come_at_once_with_their_places() {
     let found = errors(
         "remot x\nport 0\n  verb\tmany\nsecret key.txt\nroute 1.2.3.4\npeer-id 1\nca nowhere.crt\n",

@@ -155,7 +155,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "replay-window",
         0..=2,
         P,
-        "How far behind the newest packet one may be, in packets.",
+        "How far behind the newest packet one may be, in packets; 2048 by default and at most.",
     ),
     honour(
         "sni",
