@@ -36,9 +36,11 @@ impl Lines {
         let mut rest = Vec::new();
         let mut chunk = [0; 4096];
         loop {
+            let mut more_is_there = false;
             let ended = match stream.read(&mut chunk) {
                 Ok(length) => {
                     rest.extend_from_slice(&chunk[..length]);
+                    more_is_there = length == chunk.len();
                     length == 0
                 }
                 Err(error) => error.kind() != std::io::ErrorKind::Interrupted,
@@ -48,7 +50,12 @@ impl Lines {
                 let line: Vec<u8> = rest.drain(..=end).collect();
                 seen.lines.push(as_text(&line));
             }
-            seen.unfinished = as_text(&rest);
+            // What was merely too long for one read is neither a line yet nor a question that waits for its answer.
+            seen.unfinished = if more_is_there {
+                String::new()
+            } else {
+                as_text(&rest)
+            };
             if ended {
                 if !rest.is_empty() {
                     let last = std::mem::take(&mut seen.unfinished);

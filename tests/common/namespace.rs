@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,12 +20,18 @@ impl Namespace {
     pub(crate) fn new(role: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         static FIRST_MAKES_THE_MOUNT: Mutex<()> = Mutex::new(());
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "{}-{}-{number}-{role}",
-            env!("CARGO_CRATE_NAME"),
-            std::process::id()
-        );
+        let name = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!(
+                "{}-{}-{number}-{role}",
+                env!("CARGO_CRATE_NAME"),
+                std::process::id()
+            );
+            // A process of the same number may have been killed and have left its own.
+            if !Path::new("/run/netns").join(&name).exists() {
+                break name;
+            }
+        };
         {
             let _held = FIRST_MAKES_THE_MOUNT
                 .lock()
@@ -59,12 +66,14 @@ impl Namespace {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Waits until packets to this address stay here.
+    /// Waits until packets to this address stay here, and the cable has all the routes that the kernel gives it.
     fn wait_until_local(&self, address: &str) {
         let local = format!("local {address} ");
+        let multicast = "multicast ff00::/8 dev cable ";
         let routes = || self.ip("-6 route show table local");
+        let are_there = |routes: String| routes.contains(&local) && routes.contains(multicast);
         assert!(
-            (0..MOST_LOOKS).any(|_| routes().contains(&local)),
+            (0..MOST_LOOKS).any(|_| are_there(routes())),
             "{address} is not in use: {}",
             routes()
         );

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use sha2::{Digest, Sha256};
 
 use super::namespace::{INSIDE_V4, INSIDE_V6, World};
@@ -43,6 +44,7 @@ pub(crate) fn stream_to(
         TcpStream::connect_timeout(&address, PATIENCE)
             .expect("the server's end of the tunnel can be reached")
     });
+    set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE)).expect("a time-out can be set");
     let (server, _) = listener.accept().expect("the connection is there");
     let (sender, receiver) = match direction {
         Direction::Down => (server, client),
@@ -89,6 +91,7 @@ type Sum = (u64, [u8; 32]);
 fn send(mut stream: TcpStream, more: impl Fn(u64) -> bool) -> Sum {
     stream
         .set_write_timeout(Some(PATIENCE))
+        .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
         .expect("a time-out can be set");
     let mut block = vec![0_u8; BLOCK];
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

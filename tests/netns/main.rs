@@ -30,6 +30,7 @@ mod scene;
 mod trouble;
 
 use std::future::Future;
+use std::time::Duration;
 
 use common::{client, lines, namespace, obstacle, pki, process, root, state, traffic};
 
@@ -52,14 +53,18 @@ impl<F: FnMut()> Drop for Defer<F> {
     }
 }
 
-/// Runs asynchronous work on this thread.
+/// Runs asynchronous work on this thread, but not for ever.
 fn in_runtime<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime can be made");
-    runtime.block_on(work)
+    let limited = async { tokio::time::timeout(LONGEST_WORK, work).await };
+    runtime.block_on(limited).expect("it comes to an end")
 }
+
+/// No work of ours takes half as long.
+const LONGEST_WORK: Duration = Duration::from_secs(120);
 
 /// Says that a test is skipped, if it must be.
 fn skipped(tools: &[&str]) -> bool {

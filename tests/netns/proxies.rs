@@ -4,14 +4,17 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use md4::{Digest as _, Md4};
 use md5::Md5;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::client::{Client, Program, Streams};
+use super::lines::PATIENCE;
 use super::namespace::{FAR_V4, FAR_V6, Namespace};
 use super::process::Process;
 use super::root::root;
@@ -232,11 +235,12 @@ fn tinyproxy(scene: &Scene, login: &str) -> Process {
 fn wait_until_it_listens(host: &Namespace, port: u16) {
     let address: SocketAddr = format!("{FAR_V4}:{port}").parse().expect("an address");
     host.inside(|| {
-        for _ in 0..200 {
+        let pause = Duration::from_millis(20);
+        for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
             if TcpStream::connect(address).is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(pause);
         }
         panic!("nobody listens at {address}");
     });
@@ -436,6 +440,7 @@ fn an_ntlm_proxy_that_checks_the_proof_lets_us_in() {
     let host = &scene.world.server;
     let listener =
         host.inside(|| TcpListener::bind(format!("{FAR_V4}:3128")).expect("the port is free"));
+    set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE)).expect("a time-out can be set");
     let profile = profile(Transport::Tcp, HIDDEN_NAME);
     std::thread::scope(|scope| {
         scope.spawn(|| ntlm_proxy(host, &listener));

@@ -115,13 +115,13 @@ impl Scene {
         self.ping(client, INSIDE_V6, &[]);
     }
 
-    /// An echo comes back from `address`.
+    /// Three echoes come back from `address`; more are asked for until they have.
     pub(crate) fn ping(&self, client: &Client, address: &str, words: &[&str]) {
         let output = self
             .world
             .client
             .command("ping")
-            .args(["-n", "-q", "-c", "3", "-i", "0.05", "-W", "5", "-w", "8"])
+            .args(["-n", "-q", "-c", "3", "-i", "0.05", "-w", "30"])
             .args(words)
             .arg(address)
             .output()

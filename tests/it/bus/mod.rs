@@ -32,7 +32,8 @@ struct Shared {
 /// The unique name of the connection under test.
 pub(crate) const OURS: &str = ":1.100";
 const BUS: &str = "org.freedesktop.DBus";
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
+const LONGEST_TEST: Duration = Duration::from_secs(400);
 
 impl FakeBus {
     /// A bus with these owners of names, and a connection to it.
@@ -306,5 +307,7 @@ pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
     // What is left of the test is dropped within the runtime.
     let _entered = runtime.enter();
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, test);
+    let limited = async { timeout(LONGEST_TEST, test).await };
+    let ended = local.block_on(&runtime, limited);
+    ended.expect("it comes to an end");
 }
