@@ -40,6 +40,7 @@ fn stands_garbage(client_says: &str, source: &str, count: u64) {
     scene.assert_passes(&client);
     let memory = kibibytes(&client.process, "VmHWM");
 
+    let said = client.process.count_lines();
     let enough = AtomicBool::new(false);
     let sent = std::thread::scope(|scope| {
         let _enough = Defer(|| enough.store(true, Ordering::Relaxed));
@@ -66,6 +67,15 @@ fn stands_garbage(client_says: &str, source: &str, count: u64) {
     scene.assert_passes(&client);
 
     assert_undisturbed(&server, &client);
+    client.process.wait_for("that it is told of", |line| {
+        line.contains("packets that are not the server's, or came twice, are dropped")
+    });
+    let said = client.process.count_lines() - said;
+    assert!(
+        said <= A_FEW_LINES,
+        "it fills the log:\n{}",
+        client.process.text()
+    );
     let grown = kibibytes(&client.process, "VmHWM") - memory;
     println!("of {sent} datagrams the memory grew by {grown} KiB");
     assert!(grown < 1024, "the memory grew by {grown} KiB");
@@ -294,6 +304,8 @@ fn counter(counters: &str, name: &str) -> u64 {
 
 /// So many echoes must come back while garbage comes.
 const ENOUGH: u32 = 5;
+/// So much may be said of a flood: less than ten lines a minute.
+const A_FEW_LINES: usize = 20;
 /// So many may be asked for, each for a second at most: other programs use the processor too.
 const PATIENCE: u32 = 120;
 /// Keys are to be renewed as often while it is too much.

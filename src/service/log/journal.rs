@@ -9,18 +9,23 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::bus_layer::Category;
+use super::limit::{HeldBack, Limit};
 use super::{Identity, message_id};
 
 /// Sends what is logged to the journal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Journal {
     identity: Identity,
+    limit: Limit,
 }
 
 impl Journal {
     /// With the fields of `identity` beside every record, once there are any.
-    pub(super) const fn new(identity: Identity) -> Self {
-        Self { identity }
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            limit: Limit::default(),
+        }
     }
 
     /// Whose record this is, in the words of the stock log service.
@@ -35,13 +40,8 @@ impl Journal {
             .map(|(name, value)| (name.to_owned(), value))
             .collect()
     }
-}
 
-impl<S: Subscriber> Layer<S> for Journal {
-    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut entry = Entry::default();
-        event.record(&mut entry);
-        let metadata = event.metadata();
+    fn send(&self, entry: Entry, metadata: &Metadata<'_>) {
         let mut fields = vec![
             (
                 "SYSLOG_IDENTIFIER".to_owned(),
@@ -65,6 +65,25 @@ impl<S: Subscriber> Layer<S> for Journal {
             &sentence,
             fields.into_iter(),
         ));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Journal {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut entry = Entry::default();
+        event.record(&mut entry);
+        let metadata = event.metadata();
+        let judged = self.limit.judge(metadata, &entry.message);
+        for HeldBack { message, count } in judged.held_back {
+            let entry = Entry {
+                message: "more records like this were not written".to_owned(),
+                fields: vec![("text", message), ("records", count.to_string())],
+            };
+            self.send(entry, metadata);
+        }
+        if judged.passes {
+            self.send(entry, metadata);
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tracing::debug;
+use tracing::{debug, warn};
 
+use super::strangers::Strangers;
 use crate::engine::data::stats::{DropReason, Stats};
 
 /// Publishes what changed, at most once a second; tells the log about drops, at most once in ten.
@@ -16,6 +17,7 @@ pub(super) struct Counters {
     published_at: Instant,
     logged: Stats,
     logged_at: Instant,
+    strangers: Strangers,
     touched: bool,
 }
 
@@ -27,6 +29,7 @@ impl Counters {
             published_at: now,
             logged: Stats::ZERO,
             logged_at: now,
+            strangers: Strangers::new(now),
             touched: false,
         }
     }
@@ -65,6 +68,13 @@ impl Counters {
             *known = sum;
             changed
         });
+        if let Some(notice) = self.strangers.notice(now, &sum) {
+            warn!(
+                packets = notice.packets,
+                most = notice.most.name(),
+                "packets that are not the server's, or came twice, are dropped"
+            );
+        }
         if now >= self.logged_at + LOG_INTERVAL {
             self.log(&sum);
             self.logged_at = now;

@@ -19,6 +19,7 @@ mod overflow;
 mod pace;
 mod proxy;
 mod relay;
+mod strangers;
 mod sys;
 mod tcp;
 mod transport;
