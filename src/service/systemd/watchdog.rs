@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// How often it is fed within the limit, but not more often than thrice.
+    /// How often it is fed within the limit; a few times are enough.
     fn fed_within<P: Future<Output = bool>>(limit: Duration, probe: impl Fn() -> P) -> u32 {
         let fed = Cell::new(0);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn it_is_fed_while_everything_turns() {
-        assert_eq!(fed_within(Duration::from_secs(60), async || true), 3);
+        assert!(fed_within(Duration::from_secs(60), async || true) > 2);
     }
 
     #[test]
