@@ -110,7 +110,7 @@ impl<E: Engine> Live<E> {
     ) -> DeviceResult {
         let mut outcome = Ok(());
         if ready.send {
-            self.flush(now);
+            self.flush(now, false);
         }
         if ready.receive {
             outcome = self.receive(now, device.as_ref());
@@ -274,11 +274,11 @@ impl<E: Engine> Live<E> {
                     break;
                 }
             }
-            if self.transport.outbound().is_full() && !self.flush(now) {
+            if self.transport.outbound().is_full() && !self.flush(now, true) {
                 break;
             }
         }
-        self.flush(now);
+        self.flush(now, false);
         outcome
     }
 
@@ -300,9 +300,9 @@ impl<E: Engine> Live<E> {
         true
     }
 
-    /// Sends what waits; `false` if the socket is full, or gone.
-    fn flush(&mut self, now: Instant) -> bool {
-        match self.transport.flush() {
+    /// Sends what waits, but, with `more` coming soon, what it may be added to; `false` if the socket is full, or gone.
+    fn flush(&mut self, now: Instant, more: bool) -> bool {
+        match self.transport.flush(more) {
             Ok(done) => {
                 self.backed_up = !done;
                 done
@@ -350,7 +350,7 @@ const GROUPS: usize = 512;
 /// How many batches are received before the device has its turn.
 const RECEIVES: usize = 4;
 /// How many packets are read from the device before the network has its turn.
-const READS: usize = 64;
+const READS: usize = 32;
 
 #[cfg(test)]
 #[path = "live_tests.rs"]

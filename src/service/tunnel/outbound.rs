@@ -13,6 +13,8 @@ pub(super) struct Outbound {
     runs: Vec<Run>,
     /// The first run that is not sent.
     next: usize,
+    /// How many runs, the last ones, are kept back for what may be added: one or none.
+    held: usize,
 }
 
 /// What stands in front of each packet.
@@ -44,6 +46,7 @@ impl Outbound {
             prefix,
             runs: Vec::with_capacity(RUNS),
             next: 0,
+            held: 0,
         }
     }
 
@@ -53,7 +56,16 @@ impl Outbound {
 
     /// Whether it is time to send before more is added.
     pub(super) fn is_full(&self) -> bool {
-        self.end >= SEND_AT || self.runs.len() >= RUNS_SEND_AT
+        let unsent = self.runs.get(self.next..).unwrap_or_default();
+        let start = unsent.first().map_or(self.end, |run| run.start);
+        self.end - start >= SEND_AT || unsent.len() >= RUNS_SEND_AT || self.end >= HOLD_UNTIL
+    }
+
+    /// With `more` to be added soon, the last run is kept back if it is one message that is not full; else nothing is.
+    pub(super) fn hold(&mut self, more: bool) {
+        let grows = |run: &Run| self.prefix != Prefix::Length && run.is_open();
+        let holds = more && self.end < HOLD_UNTIL && self.runs.last().is_some_and(grows);
+        self.held = usize::from(holds);
     }
 
     /// The arena, and where in it the payload of the next packet goes so that nothing is left between it and the
@@ -116,9 +128,10 @@ impl Outbound {
         true
     }
 
-    /// The runs that are not sent.
+    /// The runs that are to be sent.
     pub(super) fn waiting(&self) -> &[Run] {
-        self.runs.get(self.next..).unwrap_or_default()
+        let end = self.runs.len().saturating_sub(self.held);
+        self.runs.get(self.next..end).unwrap_or_default()
     }
 
     pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -192,6 +205,14 @@ impl Run {
         }
     }
 
+    /// Whether one more datagram as long as the others fits into the message.
+    const fn is_open(&self) -> bool {
+        let length = self.end - self.start;
+        length == self.count * self.segment
+            && self.count < SEGMENTS
+            && length + self.segment <= MESSAGE
+    }
+
     const fn add(&mut self, frame: &Range<usize>) {
         self.end = frame.end;
         self.count += 1;
@@ -209,9 +230,12 @@ impl Prefix {
 }
 
 /// Holds the packets of the largest super-packet behind what may wait before it.
-const ARENA: usize = 384 * 1024;
+const ARENA: usize = 512 * 1024;
 /// When so many bytes wait they are sent before more is added: what was just written is still in the cache.
 const SEND_AT: usize = 48 * 1024;
+/// Up to here a run is kept back for what may be added to it. A super-packet is a little longer than one message, and
+/// its end would be a message by itself each time, which costs nearly as much as a full one.
+const HOLD_UNTIL: usize = 192 * 1024;
 /// Room that data leaves for control packets, which a stream must not lose.
 const CONTROL_RESERVE: usize = 64 * 1024;
 /// How many runs may wait.
@@ -281,6 +305,31 @@ mod tests {
         assert!(outbound.is_full());
         let counts: Vec<_> = outbound.waiting().iter().map(|run| run.count).collect();
         assert_eq!(counts, [46, 46, 8]);
+    }
+
+    #[test]
+    fn the_end_of_a_super_packet_is_kept_back_for_the_next_one() {
+        let mut outbound = Outbound::new(Prefix::None);
+        let counts = |outbound: &Outbound| -> Vec<usize> {
+            let runs = outbound.waiting().iter();
+            runs.map(|run| run.count).collect()
+        };
+        for _ in 0..2 {
+            (0..46).for_each(|_| add(&mut outbound, 1464));
+            assert!(outbound.is_full());
+            outbound.hold(true);
+            assert_eq!(counts(&outbound), [44]);
+            outbound.done(1);
+            assert!(!outbound.is_full());
+        }
+        outbound.hold(false);
+        assert_eq!(counts(&outbound), [4]);
+        outbound.done(1);
+        assert!(outbound.is_empty());
+        add(&mut outbound, 100);
+        add(&mut outbound, 60);
+        outbound.hold(true);
+        assert_eq!(counts(&outbound), [2], "nothing may follow");
     }
 
     #[test]

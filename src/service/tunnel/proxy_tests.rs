@@ -230,7 +230,7 @@ fn datagrams_carry_the_servers_address_both_ways_until_the_proxy_lets_go() {
         let (arena, place) = transport.outbound().place((0, 0), 4).unwrap();
         arena[place.clone()].copy_from_slice(b"data");
         transport.outbound().add(place);
-        assert!(transport.flush().unwrap());
+        assert!(transport.flush(false).unwrap());
         assert_eq!(next_packets(&mut transport).await.unwrap(), [b"server"]);
         transport.send(b"done").unwrap();
         let ended = next_packets(&mut transport).await.unwrap_err();

@@ -125,8 +125,10 @@ impl Transport {
         }
     }
 
-    /// Sends what waits. `false`: the socket is full, and some still waits.
-    pub(super) fn flush(&mut self) -> io::Result<bool> {
+    /// Sends what waits; with `more` coming soon, what it may be added to is kept back. `false`: the socket is full, and
+    /// some still waits.
+    pub(super) fn flush(&mut self, more: bool) -> io::Result<bool> {
+        self.outbound().hold(more);
         match self {
             Self::Tcp(tcp) => tcp.flush(),
             Self::Udp(udp) => Ok(udp.flush()),

