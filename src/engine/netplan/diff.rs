@@ -1,8 +1,11 @@
 //! Two plans to the fewest changes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{DeviceAddress, DnsPlan, HostRoute, NetPlan, Route};
+use ipnet::IpNet;
+
+use super::{DeviceAddress, DnsPlan, HostRoute, NetPlan, Route, RouteVia};
 
 /// One change of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,24 +141,20 @@ impl NetPlan {
         let replaced = changes
             .iter()
             .any(|change| matches!(change, Change::ReplaceAddress { .. }));
+        let before = ways(&self.routes);
         for route in &next.routes {
-            if !self.routes.contains(route) {
-                let same = self.routes.iter().any(|old| same_place(old, route));
-                let route = route.clone();
-                changes.push(if same {
-                    Change::ReplaceRoute(route)
-                } else {
-                    Change::AddRoute(route)
-                });
-            } else if replaced {
-                changes.push(Change::AddRoute(route.clone()));
+            match before.get(&place(route)) {
+                Some(way) if *way != route.via => changes.push(Change::ReplaceRoute(route.clone())),
+                Some(_) if !replaced => {}
+                Some(_) | None => changes.push(Change::AddRoute(route.clone())),
             }
         }
     }
 
     fn route_removals(&self, next: &Self, changes: &mut Vec<Change>) {
+        let after = ways(&next.routes);
         for route in &self.routes {
-            if !next.routes.iter().any(|new| same_place(new, route)) {
+            if !after.contains_key(&place(route)) {
                 changes.push(Change::RemoveRoute(route.clone()));
             }
         }
@@ -183,7 +182,7 @@ impl NetPlan {
                 self.addresses.push(*new);
             }
             Change::ReplaceRoute(route) => {
-                self.routes.retain(|known| !same_place(known, route));
+                self.routes.retain(|known| place(known) != place(route));
                 self.routes.push(route.clone());
             }
             Change::SetDns(dns) => self.dns = dns.clone(),
@@ -193,9 +192,15 @@ impl NetPlan {
     }
 }
 
-/// Whether the kernel takes both for the same route.
-fn same_place(a: &Route, b: &Route) -> bool {
-    a.destination == b.destination && a.metric == b.metric
+/// What tells routes apart: the kernel takes two of the same place for one.
+fn place(route: &Route) -> (IpNet, Option<u32>) {
+    (route.destination, route.metric)
+}
+
+/// Which way the routes of a plan go, by their place. There may be tens of thousands.
+fn ways(routes: &[Route]) -> BTreeMap<(IpNet, Option<u32>), RouteVia> {
+    let ways = routes.iter().map(|route| (place(route), route.via));
+    ways.collect()
 }
 
 fn missing<'a, T: PartialEq>(from: &'a [T], other: &'a [T]) -> impl Iterator<Item = &'a T> {

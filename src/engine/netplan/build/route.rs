@@ -1,5 +1,6 @@
 //! The routes: into the tunnel, around it, and the whole address space in parts.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -23,6 +24,8 @@ pub(super) struct Routes<'a> {
     server: IpAddr,
     /// The routes, in order, each once.
     pub(super) list: Vec<Route>,
+    /// Where routes of the list lead to, and with which metric.
+    known: BTreeSet<(IpNet, Option<u32>)>,
     /// Those to hosts that are still to be looked up.
     pub(super) to_hosts: Vec<HostRoute>,
 }
@@ -38,6 +41,7 @@ impl<'a> Routes<'a> {
             addresses,
             server,
             list: Vec::new(),
+            known: BTreeSet::new(),
             to_hosts: Vec::new(),
         }
     }
@@ -211,9 +215,7 @@ impl<'a> Routes<'a> {
     }
 
     fn push(&mut self, route: Route) {
-        let same =
-            |known: &Route| known.destination == route.destination && known.metric == route.metric;
-        if !self.list.iter().any(same) {
+        if self.known.insert((route.destination, route.metric)) {
             self.list.push(route);
         }
     }

@@ -1,9 +1,10 @@
 //! The laws and examples of this room.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
+use super::super::diff::{Change, Difference};
 use super::super::{DnsSec, DnsTransport, RouteVia};
 use super::*;
 use crate::engine::profile::model::DnsUse;
@@ -467,4 +468,17 @@ fn a_plan_fits_into_what_passes_as_far_as_its_addresses_allow() {
     let mut with_ipv6 = plan(&format!("{IP4},{IP6}"));
     with_ipv6.fit_into(1200);
     assert_eq!(with_ipv6.mtu, 1280);
+}
+
+#[test]
+fn as_many_routes_as_a_server_can_push_are_planned_at_once() {
+    let address = |n: u32| Ipv4Addr::from(0x0a00_0000 + n);
+    let text: String = (0..40_000)
+        .map(|n| format!(",route {}", address(n)))
+        .collect();
+    let before = plan(&format!("{IP4}{text}"));
+    let after = plan(&format!("{IP4}{text},route 192.0.2.1"));
+    assert_eq!(before.routes.len(), 40_000);
+    let added = Change::AddRoute(after.routes[40_000].clone());
+    assert_eq!(before.difference(&after), Difference::Changes(vec![added]));
 }
