@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::crypto::SecureRandom;
 
 use crate::engine::config::{ConnectionConfig, DataConfig, Framing};
+use crate::engine::control::auth::printable;
 use crate::engine::control::occ;
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
@@ -135,7 +136,7 @@ fn warn_of_other_digest(cipher: Cipher, ours: Digest, server_options: &str) {
 /// What a push that cannot be honoured means for the attempt.
 pub(super) fn incompatible(error: &PushError) -> ConnectionError {
     match error {
-        PushError::Rejected(option) => ConnectionError::PushRejected(option.clone()),
+        PushError::Rejected(option) => ConnectionError::PushRejected(printable(option)),
         PushError::Algorithm { .. }
         | PushError::Compression(_)
         | PushError::Epoch(_)
@@ -143,7 +144,9 @@ pub(super) fn incompatible(error: &PushError) -> ConnectionError {
         | PushError::Malformed(_)
         | PushError::PeerId(_)
         | PushError::ProtocolFlag(_)
-        | PushError::UpdateUnsupported(_) => ConnectionError::PeerIncompatible(error.to_string()),
+        | PushError::UpdateUnsupported(_) => {
+            ConnectionError::PeerIncompatible(printable(&error.to_string()))
+        }
     }
 }
 
@@ -198,6 +201,12 @@ mod tests {
             Ok(Cipher::Aes256Cbc)
         );
         assert_eq!(agree_on_cipher(&data, None, ""), Ok(Cipher::Aes256Cbc));
+    }
+
+    #[test]
+    fn what_the_server_names_is_shown_in_bounds() {
+        let endless = PushError::ProtocolFlag("x".repeat(60_000));
+        assert!(incompatible(&endless).to_string().len() < 600);
     }
 
     #[test]

@@ -261,7 +261,11 @@ impl Live {
 }
 
 fn log_notes(notes: &[Note]) {
-    for note in notes {
+    let (shown, more) = Note::foremost(notes);
+    for note in shown {
         tracing::info!(%note, "pushed option");
+    }
+    if more > 0 {
+        tracing::info!(more, "there is more to say about pushed options");
     }
 }

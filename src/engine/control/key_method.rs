@@ -117,7 +117,9 @@ pub fn decode_server(plaintext: &[u8]) -> Result<Option<(ServerMessage, usize)>,
     let Some(options) = cursor.string(LONGEST_OPTIONS, "the options string is too long")? else {
         return Ok(None);
     };
-    let options = text(options, "the options string is not text")?.to_owned();
+    let options = text(options, "the options string is not text")?;
+    // Parts of it are shown.
+    let options: String = options.chars().filter(|c| !c.is_control()).collect();
     let mut peer_info = None;
     for field in 0..3 {
         if cursor.rest.first().is_none_or(|byte| *byte >= b' ') {
@@ -182,7 +184,11 @@ pub fn decode_client(plaintext: &[u8]) -> Result<Option<(ClientMessage, usize)>,
 
 fn put_string(out: &mut Vec<u8>, text: &str) {
     // The callers' texts are bounded far below; a longer one is cut rather than breaking the format.
-    let kept = text.get(..LONGEST_STRING - 1).unwrap_or(text);
+    let mut end = text.len().min(LONGEST_STRING - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
     let len = if kept.is_empty() { 0 } else { kept.len() + 1 };
     out.extend_from_slice(&u16::try_from(len).unwrap_or_default().to_be_bytes());
     if !kept.is_empty() {
@@ -303,6 +309,28 @@ mod tests {
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
         assert_eq!(used, bytes.len());
         assert_eq!(message.peer_info.as_deref(), Some("ab"));
+    }
+
+    #[test]
+    fn an_options_string_that_would_steer_a_terminal_cannot() {
+        let bytes = encode_server(&server_source(), "V4,cipher \u{1b}[31mX\n", None);
+        let (message, _) = decode_server(bytes.expose()).unwrap().unwrap();
+        assert_eq!(message.options, "V4,cipher [31mX");
+    }
+
+    #[test]
+    fn a_text_beyond_all_limits_is_cut_between_characters() {
+        let texts = Texts {
+            options: String::new(),
+            username: "\u{e9}".repeat(5000),
+            password: SecretText::from("secret"),
+            peer_info: String::new(),
+        };
+        let bytes = encode_client(&client_source(), &texts);
+        let (message, used) = decode_client(bytes.expose()).unwrap().unwrap();
+        assert_eq!(used, bytes.expose().len());
+        assert_eq!(message.texts.username.len(), 8190);
+        assert_eq!(message.texts.password, texts.password);
     }
 
     #[test]

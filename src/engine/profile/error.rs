@@ -53,6 +53,18 @@ pub struct Note {
     pub text: String,
 }
 
+impl Note {
+    /// So many at a time are worth a record each; a server could cause a hundred thousand.
+    pub const MOST: usize = 100;
+
+    /// Those to be shown, and how many are left out.
+    #[must_use]
+    pub fn foremost(notes: &[Self]) -> (&[Self], usize) {
+        let (shown, rest) = notes.split_at(notes.len().min(Self::MOST));
+        (shown, rest.len())
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place != Place::default() {

@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::super::event::{Established, Event, Input, PathLimit, Stage};
 use super::super::netplan::{DeviceAddress, NetPlan};
+use super::super::profile::error::Note;
 use super::super::profile::pushed::PushedOptions;
 use super::asking::{PERSON, ask_pending};
 use super::context::{Autonomy, Context, ReadyWhen};
@@ -143,8 +144,12 @@ impl Live {
                 for payload in path.into_iter().chain(self.largest_payload) {
                     plan.fit_into(payload);
                 }
-                for note in &notes {
+                let (shown, more) = Note::foremost(&notes);
+                for note in shown {
                     info!(%note, "network");
+                }
+                if more > 0 {
+                    info!(more, "there is more to say about the network");
                 }
                 self.network.want(Some(plan));
                 self.step_network(context);

@@ -243,10 +243,19 @@ fn tokens(item: &str) -> Option<PushedOption> {
 fn note(name: &str, text: &str) -> Note {
     Note {
         place: Place::default(),
-        directive: name.to_owned(),
-        text: text.to_owned(),
+        directive: beginning(name, LONGEST_NAME),
+        text: beginning(text, LONGEST_TEXT),
     }
 }
+
+fn beginning(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+/// What is shown of an option's name, in characters.
+const LONGEST_NAME: usize = 64;
+/// What is said about an option, in characters; an argument of it may be among it.
+const LONGEST_TEXT: usize = 512;
 
 /// The words of `protocol-flags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

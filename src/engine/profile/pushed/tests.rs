@@ -276,6 +276,16 @@ fn filters_apply_to_updates_too() {
     assert_eq!(notes.len(), 1);
 }
 
+#[test]
+fn little_of_an_endless_option_is_repeated() {
+    let endless = "x".repeat(60_000);
+    let (_, notes) = reply(&format!("{endless},topology {endless}")).unwrap();
+    assert_eq!(notes.len(), 2);
+    for note in notes {
+        assert!(note.to_string().len() < 600, "{}", note.to_string().len());
+    }
+}
+
 proptest! {
     #[test]
     fn no_push_panics(text in "([a-z0-9.:/ ,\"'?-]|\\PC)*") {
