@@ -364,7 +364,7 @@ impl DataPlane {
         let (key_id, head) = head_of(packet).ok_or(DropReason::Buffer)?;
         let slot = slot_mut(&mut self.slots, key_id).ok_or(DropReason::KeyState)?;
         let opened = slot.open(packet, head);
-        if slot.take_nearly_used_up() && self.sending == Some(key_id) {
+        if self.sending == Some(key_id) && slot.take_nearly_used_up() {
             self.used_up = Some(key_id);
         }
         let framed = opened?;

@@ -2,6 +2,8 @@
 
 #[path = "plane_tests/fragments.rs"]
 mod fragments;
+#[path = "plane_tests/limits.rs"]
+mod limits;
 #[path = "plane_tests/peer_ids.rs"]
 mod peer_ids;
 
