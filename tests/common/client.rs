@@ -101,6 +101,10 @@ impl Client {
         let folder = profile.parent().expect("a profile is in a folder");
         let mut command = host.command("sh");
         command.args(["-ec", ETC_OF_ITS_OWN]).arg(folder);
+        if streams == Streams::Pipes {
+            // Questions are not for the terminal that the tests may run on.
+            command.arg("setsid");
+        }
         command.args(program.words(profile, more));
         // The bus is not in the namespace: what listens there would set up the host.
         command.env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent");
