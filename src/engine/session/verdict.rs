@@ -101,16 +101,22 @@ fn refused_login(login: &mut Login, rules: &RetryRules) -> Verdict {
             not_before: OVERRIDDEN_WAIT,
         };
     }
+    let again = Verdict::Retry {
+        advance: Advance::No,
+        not_before: NO_INTERACT_WAIT,
+    };
     match rules.auth_retry {
         AuthRetry::Interact => {
             login.purge();
-            Verdict::Ask
+            // Who logs in by certificate alone has nothing to be asked for.
+            if login.missing().is_empty() {
+                again
+            } else {
+                Verdict::Ask
+            }
         }
         AuthRetry::None => Verdict::End,
-        AuthRetry::NoInteract => Verdict::Retry {
-            advance: Advance::No,
-            not_before: NO_INTERACT_WAIT,
-        },
+        AuthRetry::NoInteract => again,
     }
 }
 
@@ -200,6 +206,13 @@ mod tests {
                 not_before: Duration::from_secs(10)
             }
         );
+    }
+
+    #[test]
+    fn who_has_nothing_to_be_asked_for_tries_again() {
+        let mut by_certificate = Login::new(LoginRules::default());
+        let verdict = judge(&refused(), &mut by_certificate, &rules(AuthRetry::Interact));
+        assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
     }
 
     #[test]
