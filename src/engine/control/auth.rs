@@ -89,12 +89,7 @@ impl Login {
                 return error;
             }
         }
-        if let Some(text) = reason.strip_prefix("SESSION:") {
-            return ConnectionError::TokenExpired {
-                reason: printable(text.trim()),
-            };
-        }
-        let reason = printable(reason);
+        let reason = printable(reason.strip_prefix("SESSION:").unwrap_or(reason).trim());
         if self.uses_token() {
             ConnectionError::TokenExpired { reason }
         } else {
@@ -313,11 +308,16 @@ mod tests {
             login.refused("no"),
             ConnectionError::AuthFailed { .. }
         ));
+        let refused = login.refused("SESSION: expired\n");
+        assert!(
+            matches!(&refused, ConnectionError::AuthFailed { reason } if reason == "expired"),
+            "without a token there is none to be suspected: {refused:?}"
+        );
+        login.accept_token(None, &SecretText::from("T"));
         assert!(matches!(
             login.refused("SESSION:expired"),
             ConnectionError::TokenExpired { .. }
         ));
-        login.accept_token(None, &SecretText::from("T"));
         assert!(matches!(
             login.refused(""),
             ConnectionError::TokenExpired { .. }
