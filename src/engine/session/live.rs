@@ -134,7 +134,17 @@ impl Live {
     pub(super) fn reconnect(&mut self, context: &mut Context, now: Instant) {
         match self.phase {
             Phase::Closing { .. } | Phase::Failed | Phase::Leaving { .. } | Phase::Paused => {}
-            Phase::Ready { .. } => self.get_going(context, now),
+            Phase::Ready { .. } => {
+                // What was asked for may be in the profile, and something else may be missing.
+                context.questions.withdraw_all();
+                match self.prepare(context) {
+                    Ok(()) => self.get_going(context, now),
+                    Err(refusal) => {
+                        let reason = refusal.to_string();
+                        self.fail(context, now, EndClass::ProfileUnusable, &reason);
+                    }
+                }
+            }
             Phase::Configuring { .. }
             | Phase::Connected { .. }
             | Phase::Connecting { .. }

@@ -206,6 +206,13 @@ impl UserInputQueue {
         }
     }
 
+    /// Takes back all open questions.
+    pub fn withdraw_all(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_open()) {
+            slot.answer = Answer::Withdrawn;
+        }
+    }
+
     /// The pairs of type and group with an open question, in the order of appearance.
     #[must_use]
     pub fn type_groups(&self) -> Vec<(u32, u32)> {

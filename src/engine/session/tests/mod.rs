@@ -11,7 +11,7 @@ mod walk;
 
 use std::time::Duration;
 
-use self::scene::{Scene, device, lost, profile, start};
+use self::scene::{Scene, device, lost, profile, profile_with, start};
 use super::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use super::effect::{Effect, Report};
 use super::ended::EndClass;
@@ -411,6 +411,23 @@ fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
     assert!(next.session.questions().is_complete());
     assert!(next.has_connected_to_server());
     assert!(!next.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
+}
+
+#[test]
+fn a_profile_that_is_read_again_may_answer_what_was_asked() {
+    let mut scene = Scene::with("auth-user-pass\n");
+    assert!(!scene.session.questions().is_complete());
+    scene.command(Command::Reload).unwrap();
+    scene.report(Report::Profile(Ok(profile_with(
+        "auth-user-pass\nverb 4\n",
+    ))));
+    assert_eq!(scene.session.questions().check(1, 1).len(), 2);
+    scene.command(Command::Reload).unwrap();
+    let answered = "<auth-user-pass>\nalice\nsecret\n</auth-user-pass>\n";
+    scene.report(Report::Profile(Ok(profile_with(answered))));
+    assert!(scene.session.questions().is_complete());
+    scene.resolve();
+    assert!(scene.has_connected_to_server());
 }
 
 #[test]
