@@ -20,6 +20,7 @@ use super::dbus::log_signal::{LogGroup, LogSource};
 use super::dbus::names;
 use super::dbus::peers::claim_name;
 use super::effects::{Effects, Work};
+use super::kept_device::KeptDevice;
 use super::log;
 use super::log::LogControl;
 use super::log::bus_layer::{BusLog, bus_layer};
@@ -174,6 +175,7 @@ async fn managed(
     let bus = connection.clone();
     let changes = Box::pin(async move { Changes::start(Some(bus)) });
     let effects = Effects::new(network, Box::new(profiles), changes)?;
+    let effects = effects.with_device(KeptDevice::or_another());
     let policy = Policy {
         registration: Registration::Awaited {
             token: start.session_token.clone(),

@@ -125,6 +125,12 @@ impl Effects {
         }
     }
 
+    /// For a session that may have another device than the one that its profile names.
+    #[must_use]
+    pub fn with_device(self, device: KeptDevice) -> Self {
+        Self { device, ..self }
+    }
+
     /// The counters of the data channel, over all attempts.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -14,7 +14,19 @@ pub const STORED_AS: &str = "tun-device";
 #[derive(Debug, Default)]
 pub struct KeptDevice {
     inherited: Option<Tun>,
-    keeps: bool,
+    making: Making,
+}
+
+/// What becomes of devices that are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Making {
+    /// They go with the process.
+    #[default]
+    ForUs,
+    /// They go with the process; one whose name is taken gets another.
+    ForUsOrAnother,
+    /// They are stored with the service manager.
+    Stored,
 }
 
 impl KeptDevice {
@@ -29,7 +41,16 @@ impl KeptDevice {
         });
         Self {
             inherited: device,
-            keeps: true,
+            making: Making::Stored,
+        }
+    }
+
+    /// For sessions whose profile need not get the device that it names: the stock backend gives each the first free one.
+    #[must_use]
+    pub fn or_another() -> Self {
+        Self {
+            inherited: None,
+            making: Making::ForUsOrAnother,
         }
     }
 
@@ -55,12 +76,23 @@ impl KeptDevice {
     /// # Errors
     ///
     /// As [`Tun::create`].
-    pub fn make(keeps: bool, left: Option<Tun>, name: &str) -> io::Result<Tun> {
+    pub fn make(making: Making, left: Option<Tun>, name: &str) -> io::Result<Tun> {
         if let Some(tun) = left {
             return Ok(tun);
         }
-        let tun = Tun::create(name)?;
-        if keeps {
+        let tun = match Tun::create(name) {
+            Err(error) if is_taken(&error) && making == Making::ForUsOrAnother => {
+                let tun = Tun::create(ANY)?;
+                warn!(
+                    wanted = name,
+                    device = tun.name(),
+                    "the device that the profile names is in use, the session takes another"
+                );
+                tun
+            }
+            made => made?,
+        };
+        if making == Making::Stored {
             let stored =
                 fd_store::discard(STORED_AS).and_then(|()| fd_store::store(STORED_AS, &tun));
             if let Err(error) = stored {
@@ -70,21 +102,26 @@ impl KeptDevice {
         Ok(tun)
     }
 
-    /// Whether devices are stored.
+    /// What becomes of devices.
     #[must_use]
-    pub const fn keeps(&self) -> bool {
-        self.keeps
+    pub const fn making(&self) -> Making {
+        self.making
     }
 
     /// Has the store forget the device: it goes as soon as we close it.
     pub fn forget(&mut self) {
         self.inherited = None;
-        if self.keeps {
+        if self.making == Making::Stored {
             if let Err(error) = fd_store::discard(STORED_AS) {
                 warn!(%error, "the device stays with the service manager");
             }
         }
     }
+}
+
+/// Whether the device's name is somebody else's already.
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
 }
 
 /// The first free one.

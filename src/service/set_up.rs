@@ -7,7 +7,7 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tracing::warn;
 
-use super::kept_device::KeptDevice;
+use super::kept_device::{KeptDevice, Making};
 use super::netcfg::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use super::tunnel::Tun;
 use crate::engine::netplan::NetPlan;
@@ -48,11 +48,11 @@ pub(super) struct NetworkFailure {
     pub(super) reason: String,
 }
 
-/// Takes a step. `keeps`: devices that are made are stored, and `left` is one that was.
+/// Takes a step. `making`: what becomes of devices that are made; `left` is one that was.
 pub(super) async fn take(
     network: &mut Network,
     task: NetworkTask,
-    keeps: bool,
+    making: Making,
     left: Option<Tun>,
 ) -> NetworkEnd {
     match task {
@@ -65,7 +65,7 @@ pub(super) async fn take(
                 Err(error) => Err(failure(&error)),
             },
             Network::Local(_) | Network::Nobody => {
-                let tun = KeptDevice::make(keeps, left, &plan.device);
+                let tun = KeptDevice::make(making, left, &plan.device);
                 set_up(network, tun, &plan).await
             }
         }),

@@ -195,12 +195,33 @@ pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: 
     front.openvpn3("config-manage --config plain --unset-override persist-tun");
     front.assert_nothing_is_left();
     front.clean_up();
+    without_a_resolver(front);
     front.undo_drop_in();
     front.machine.sh("pgrep -f [s]ervice-netcfg");
 }
 
+/// The service knows none, and leaves DNS alone.
+fn without_a_resolver(front: &Front<'_>) {
+    let configure = |how: &str| {
+        front.machine.sh(&format!(
+            "openvpn3-admin netcfg-service --config-{how}; pkill -f [s]ervice-netcfg"
+        ));
+    };
+    configure("unset systemd-resolved");
+    front.start("plain");
+    front.passes("10.20.0.1");
+    let dns = front.machine.sh("resolvectl dns");
+    assert!(!dns.contains("10.20.0.1"), "{dns}");
+    front.disconnect("plain");
+    configure("set systemd-resolved yes");
+    // It is there again for the next session.
+    front
+        .machine
+        .sh("openvpn3-admin netcfg-service --list-subscribers");
+}
+
 pub(crate) fn overrides_of_the_profile_hold(front: &Front<'_>) {
-    let _server = front.serve(1194, 20, "");
+    let _server = front.serve(1194, 20, "--push dhcp-option\\ DOMAIN\\ corp.example");
     front.import("elsewhere", 9, "");
     front.openvpn3(&format!(
         "config-manage --config elsewhere --server-override {SERVER} --port-override 1194 --dns-setup-disabled true \
@@ -216,6 +237,21 @@ pub(crate) fn overrides_of_the_profile_hold(front: &Front<'_>) {
     front.passes("10.20.0.1");
     assert_eq!(before, index(), "the device stays");
     front.disconnect("elsewhere");
+    let config = "config-manage --config elsewhere";
+    front.openvpn3(&format!("{config} --unset-override dns-setup-disabled"));
+    for (scope, all_names) in [("tunnel", false), ("global", true)] {
+        front.openvpn3(&format!("{config} --dns-scope {scope}"));
+        front.start("elsewhere");
+        let names = front
+            .machine
+            .sh("resolvectl domain tun0; resolvectl dns tun0");
+        assert!(
+            names.contains("corp.example") && names.contains("10.20.0.1"),
+            "{names}"
+        );
+        assert_eq!(names.contains("~."), all_names, "{scope}: {names}");
+        front.disconnect("elsewhere");
+    }
 }
 
 /// The command comes back at once, and the session goes on.

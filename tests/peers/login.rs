@@ -114,7 +114,7 @@ pub(crate) fn a_locked_key(front: &Front<'_>) {
     let said = text(&wrong);
     assert!(!said.contains("Connected"), "{said}");
     // The session manager of 27.1 removes the session before the command reads why.
-    if front.openvpn3("version").contains("/v24.") {
+    if front.openvpn3("version").contains(" v24.") {
         assert!(said.contains("Incorrect Private Key passphrase"), "{said}");
     }
     let journal = front.machine.journal();

@@ -17,6 +17,7 @@ mod common;
 
 mod bus;
 mod front;
+mod impatient;
 mod latency;
 mod life;
 mod login;
@@ -69,6 +70,9 @@ const STORIES: &[Story] = stories![
     life::a_session_starts_in_the_background,
     life::overrides_of_the_profile_hold,
     life::twenty_sessions_live_at_once,
+    impatient::a_session_is_ended_while_it_connects,
+    impatient::twenty_restarts_in_a_row,
+    impatient::profiles_are_started_twice_and_devices_are_taken,
     life::the_stock_service_sets_up_the_network_where_it_is_asked_to,
     login::right_wrong_and_empty_answers,
     login::a_static_challenge,
@@ -76,6 +80,7 @@ const STORIES: &[Story] = stories![
     login::a_locked_key,
     pending::a_login_on_a_web_page,
     pending::a_question_of_the_server,
+    pending::a_session_manager_is_lost_while_a_login_waits,
     pending::a_proxy_asks_for_a_login,
     python::openvpn2_runs_sessions,
     python::the_stock_units_run_sessions,

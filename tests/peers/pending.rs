@@ -156,6 +156,21 @@ pub(crate) fn a_question_of_the_server(front: &Front<'_>) {
     front.openvpn3("config-remove --config pending --force");
 }
 
+/// Nobody could answer any more.
+pub(crate) fn a_session_manager_is_lost_while_a_login_waits(front: &Front<'_>) {
+    let server = Managed::start(front);
+    let begin = "session-start --config pending --background";
+    meanwhile(front, begin, "alice\\nx\\n", || {
+        server.suspend("CR_TEXT:R,E:Which colour?")
+    });
+    front.wait_for_status("Which colour?");
+    front
+        .machine
+        .sh("pkill -KILL -f [o]penvpn3-service-sessionmgr");
+    front.assert_nothing_is_left();
+    front.openvpn3("config-remove --config pending --force");
+}
+
 /// The answer has come, and it is right.
 fn answered(server: &Managed, who: &str) {
     let said = server.manager.wait_for_from(0, ">CLIENT:CR_RESPONSE,");

@@ -69,12 +69,16 @@ pub(crate) fn a_killed_session_is_started_again_where_the_profile_wants_it(front
 pub(crate) fn a_restarted_netcfg_serves_the_session_again(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
     front.with_netcfg();
-    for signal in ["TERM", "KILL"] {
+    for (before, signal, after) in [("", "TERM", "restart"), ("pause", "KILL", "resume")] {
         front.start("plain");
+        if !before.is_empty() {
+            front.openvpn3(&format!("session-manage --config plain --{before}"));
+            front.wait_for_status("Client connection paused");
+        }
         front
             .machine
             .sh(&format!("pkill -{signal} -f [o]penvpn3-service-netcfg"));
-        front.openvpn3("session-manage --config plain --restart");
+        front.openvpn3(&format!("session-manage --config plain --{after}"));
         front.wait_for_status("Client connected");
         front.passes("10.20.0.1");
         front.disconnect("plain");

@@ -48,9 +48,9 @@ impl Effects {
                 self.order(Order::DetachTun);
             }
         }
-        let keeps = self.device.keeps();
+        let making = self.device.making();
         self.begin(async move {
-            let end = set_up::take(&mut network, task, keeps, left).await;
+            let end = set_up::take(&mut network, task, making, left).await;
             Finished::Network(network, end)
         });
     }
