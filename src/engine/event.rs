@@ -41,12 +41,17 @@ pub enum Input {
     /// The path to the server changed under us (new source address, resume): send something at once, so that the
     /// server sees the new address.
     PathChanged,
+    /// No way leads to the server any more, until [`Input::PathChanged`].
+    PathLost,
     /// Begin a renegotiation now.
     Renegotiate,
     /// Say goodbye to the server as the protocol allows, then end.
     Stop,
     /// The transport failed; ends the attempt with [`ConnectionError::Transport`].
     TransportFailed(String),
+    /// The machine has slept: see whether the server still knows us. Ends the attempt with
+    /// [`ConnectionError::PeerLost`] when it does not answer for a few seconds, as soon as a way leads to it.
+    Woke,
 }
 
 /// What the session must know.

@@ -51,7 +51,7 @@ pub struct Watched {
 pub struct Changes {
     reports: mpsc::Receiver<NetworkChange>,
     watched: watch::Sender<Watched>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Changes {
@@ -65,6 +65,7 @@ impl Changes {
         let (kernel, changed) = Kernel::listen()?;
         let (reporter, reports) = mpsc::channel(REPORTS);
         let (watched, to_watch) = watch::channel(Watched::default());
+        let (teller, told) = mpsc::channel(REPORTS);
         let watcher = Watcher {
             kernel,
             reporter,
@@ -78,7 +79,11 @@ impl Changes {
         Ok(Self {
             reports,
             watched,
-            task: tokio::spawn(watcher.run(changed, bus)),
+            // What the bus tells is heard while the network is being looked at.
+            tasks: [
+                tokio::spawn(watcher.run(changed, told)),
+                tokio::spawn(listen(bus, teller)),
+            ],
         })
     }
 
@@ -99,7 +104,9 @@ impl Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
@@ -118,8 +125,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, mut changed: Listener, bus: Option<Connection>) {
-        let mut signals = told_by_the_bus(bus);
+    async fn run(mut self, mut changed: Listener, mut signals: mpsc::Receiver<NetworkChange>) {
         loop {
             tokio::select! {
                 told = self.to_watch.changed() => {
@@ -135,7 +141,7 @@ impl Watcher {
                     self.settle(&mut changed).await;
                     self.compare().await;
                 }
-                Some(change) = signals.next() => self.hear(change).await,
+                Some(change) = signals.recv() => self.hear(change).await,
                 () = self.clock.jumped() => self.wake(false).await,
             }
         }
@@ -258,24 +264,34 @@ impl Watcher {
     }
 }
 
-/// What the bus tells, and the one that was started in its place. Meanwhile the resolver may have been restarted too.
-fn told_by_the_bus(bus: Option<Connection>) -> BoxStream<'static, NetworkChange> {
-    let first = stream::iter(bus).then(|bus| async move { signals(bus).await });
-    let later = stream::repeat(()).then(|()| async {
-        let signals = signals(system_bus::connect_some_day().await).await;
-        stream::iter([NetworkChange::ResolverRestarted])
-            .chain(signals)
-            .boxed()
-    });
-    first.chain(later).flatten().boxed()
+/// Passes on what the bus tells, and the one that is started in its place. Meanwhile the resolver may have been
+/// restarted too.
+async fn listen(bus: Option<Connection>, teller: mpsc::Sender<NetworkChange>) {
+    if let Some(bus) = bus {
+        pass_on(&bus, &teller).await;
+    }
+    loop {
+        let bus = system_bus::connect_some_day().await;
+        // If nobody listens any more, this task is about to be stopped.
+        let _nobody_listens = teller.send(NetworkChange::ResolverRestarted).await;
+        pass_on(&bus, &teller).await;
+    }
 }
 
-/// What the bus tells while it is there: sleep from logind, a new owner of the resolver's name.
-async fn signals(bus: Connection) -> BoxStream<'static, NetworkChange> {
-    let subscribed = tokio::time::timeout(PATIENCE, subscribe(&bus)).await;
-    let signals = subscribed.unwrap_or_else(|_elapsed| stream::empty().boxed());
-    let lost = async move { system_bus::until_lost(&bus).await };
-    signals.take_until(Box::pin(lost)).boxed()
+/// Passes on what the bus tells until it is gone: sleep from logind, a new owner of the resolver's name.
+async fn pass_on(bus: &Connection, teller: &mpsc::Sender<NetworkChange>) {
+    let Ok(mut signals) = tokio::time::timeout(PATIENCE, subscribe(bus)).await else {
+        return;
+    };
+    let passing = async {
+        while let Some(change) = signals.next().await {
+            let _nobody_listens = teller.send(change).await;
+        }
+    };
+    tokio::select! {
+        () = passing => {}
+        () = system_bus::until_lost(bus) => {}
+    }
 }
 
 async fn subscribe(bus: &Connection) -> BoxStream<'static, NetworkChange> {

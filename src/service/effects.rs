@@ -171,9 +171,11 @@ impl Effects {
             Input::Answer(_)
             | Input::AppControl { .. }
             | Input::Deadline
+            | Input::PathLost
             | Input::Renegotiate
             | Input::Stop
-            | Input::TransportFailed(_) => self.order(Order::Input(input)),
+            | Input::TransportFailed(_)
+            | Input::Woke => self.order(Order::Input(input)),
         }
     }
 

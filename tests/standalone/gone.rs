@@ -70,28 +70,44 @@ impl Outage {
     }
 }
 
-/// The session is up, and nobody is logind. The server is another one after the sleep, which knows nothing of the
-/// session; gives it.
+/// Nobody is logind. The server is another one after the sleep, which knows nothing of the session; neither side would
+/// notice within minutes. Gives the usual server.
+#[expect(clippy::disallowed_methods, reason = "it says how long it took")]
 pub(crate) fn it_connects_again_after_a_sleep(machine: &Machine, server: Process) -> Process {
+    drop(server);
+    let server = machine.patient_office();
+    machine.sh(&format!("systemctl restart {OFFICE}"));
     let (device, process) = (index_of_device(machine), machine.fact(OFFICE, "MainPID"));
     let logind = Logind::new(machine);
-    logind.prepare_for_sleep(true);
-    machine.until(&said("the machine is about to sleep", &process));
+    // It may not be listening yet.
+    let heard = said("the machine is about to sleep", &process);
+    let heard = format!("for _ in $(seq 40); do {heard} && exit; sleep 0.05; done; exit 1");
+    let told = (0..30).any(|_| {
+        logind.prepare_for_sleep(true);
+        machine.try_sh(&heard).status.success()
+    });
+    assert!(told, "{}", machine.journal());
     drop(server);
-    let server = machine.office();
+    let server = machine.patient_office();
+    let woke = Instant::now();
     logind.prepare_for_sleep(false);
     machine.until(&said("the machine woke up", &process));
+    machine.until(&format!("ping -c 1 -W 1 -I tun0 {INSIDE}"));
+    println!(
+        "traffic passes {:.1} s after it woke up",
+        woke.elapsed().as_secs_f32()
+    );
     machine.until(&format!(
         "[ $(journalctl -o cat -u {OFFICE} _PID={process} | grep -c '^connected (') = 2 ]"
     ));
-    machine.sh(&format!("ping -c 1 -W 2 -I tun0 {INSIDE}"));
     assert_eq!(device, index_of_device(machine), "it is the same device");
     assert_eq!(process, machine.fact(OFFICE, "MainPID"));
     drop(logind);
     machine.sh(&format!(
         "systemctl unmask --quiet --runtime systemd-logind; systemctl stop {OFFICE}"
     ));
-    server
+    drop(server);
+    machine.office()
 }
 
 /// That a process of the session has said this.

@@ -32,6 +32,10 @@ pub(crate) const INSIDE: &str = "10.9.0.1";
 /// The unit of the office's session.
 pub(crate) const OFFICE: &str = "openvpn3-backend@office";
 
+/// The words of the office's server.
+const OFFICE_SERVER: &str = "--port 1194 --server 10.9.0.0 255.255.255.0 --tls-crypt crypt.key \
+    --push redirect-gateway\\ def1 --push dhcp-option\\ DNS\\ 10.9.0.1";
+
 impl Machine {
     /// Boots with sessions under this account; `more` is a script that goes on with the root (`$1`) before.
     pub(crate) fn boot(root: &str, user: &str, more: &str) -> Self {
@@ -208,10 +212,12 @@ impl Machine {
 
     /// Starts the office's server (again).
     pub(crate) fn office(&self) -> Process {
-        self.server(
-            "--port 1194 --server 10.9.0.0 255.255.255.0 --tls-crypt crypt.key --push redirect-gateway\\ def1 \
-             --push dhcp-option\\ DNS\\ 10.9.0.1",
-        )
+        self.server(OFFICE_SERVER)
+    }
+
+    /// Starts the office's server, which lets four minutes of silence pass.
+    pub(crate) fn patient_office(&self) -> Process {
+        self.server(&format!("{OFFICE_SERVER} --keepalive 60 240"))
     }
 
     /// Starts a server with these words besides the usual ones.

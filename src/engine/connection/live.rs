@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::conversation::Conversation;
+use super::doubt::{self, Doubt};
 use super::farewell::{Farewell, Manner};
 use super::outputs::Outputs;
 use super::tunnel::{PathNews, Tunnel};
@@ -24,6 +25,7 @@ pub(super) struct Live {
     pub(super) keyring: Keyring,
     pub(super) phase: Phase,
     pub(super) conversation: Conversation,
+    doubt: Doubt,
     /// Drops of control packets.
     drops: Stats,
     /// There may be control packets to send before any deadline. Draining after a batch of data costs nothing so.
@@ -49,6 +51,7 @@ impl Live {
             keyring: Keyring::new(&config, now)?,
             phase: Phase::KeyExchange,
             conversation: Conversation::default(),
+            doubt: Doubt::default(),
             drops: Stats::default(),
             control_is_due: true,
             config,
@@ -141,6 +144,11 @@ impl Live {
             Input::PathChanged => {
                 self.ping(now, out);
                 self.probe_path(now);
+                self.doubt.path_changed(now);
+                self.follow_doubt(now)
+            }
+            Input::PathLost => {
+                self.doubt.cut_off();
                 Ok(())
             }
             Input::Renegotiate => {
@@ -152,7 +160,27 @@ impl Live {
                 let why = self.with_stage(why);
                 Err(Ended::Failed(ConnectionError::Transport(why)))
             }
+            Input::Woke => {
+                self.doubt.begin(now);
+                self.follow_doubt(now)
+            }
         }
+    }
+
+    /// Asks a server that may have forgotten us, or gives it up.
+    fn follow_doubt(&mut self, now: Instant) -> Result<(), Ended> {
+        let Phase::Up(tunnel) = &self.phase else {
+            return Ok(());
+        };
+        match self.doubt.step(now, tunnel.data.heard_at()) {
+            Some(doubt::Step::Ask) => self.keyring.ask_again(now),
+            Some(doubt::Step::GiveUp { silence }) => {
+                let seconds = silence.as_secs();
+                return Err(Ended::Failed(ConnectionError::PeerLost { seconds }));
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Servers that refuse us without a word just end the stream: where that happened says why.
@@ -204,7 +232,10 @@ impl Live {
             Phase::KeyExchange => None,
             Phase::AwaitPush(wait) => Some((wait.next_request(), "push request"))
                 .min(Some((wait.deadline(), "push reply"))),
-            Phase::Up(tunnel) => tunnel.deadline(),
+            Phase::Up(tunnel) => {
+                let doubt = self.doubt.deadline().map(|at| (at, "sign of life"));
+                tunnel.deadline().into_iter().chain(doubt).min()
+            }
             Phase::Leaving(_, farewell) => Some((farewell.deadline(), "farewell")),
         };
         phase.into_iter().chain(self.keyring.deadline()).min()
@@ -234,7 +265,8 @@ impl Live {
             }
             Phase::Up(tunnel) => {
                 follow_path(now, tunnel, out);
-                tunnel.check_limits(now).map_err(Ended::Failed)
+                tunnel.check_limits(now).map_err(Ended::Failed)?;
+                self.follow_doubt(now)
             }
             Phase::Leaving(tunnel, farewell) => {
                 farewell.tick(now, tunnel, out);

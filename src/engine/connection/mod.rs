@@ -2,6 +2,7 @@
 
 mod agree;
 mod conversation;
+mod doubt;
 mod echo;
 mod farewell;
 mod live;

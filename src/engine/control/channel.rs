@@ -218,6 +218,13 @@ impl Channel {
         }
     }
 
+    /// Has the peer acknowledge once more what it has of a key; see [`SendWindow::ask_again`].
+    pub fn ask_again(&mut self, now: Instant, key_id: KeyId) {
+        if let Some(lane) = self.lanes.get_mut(&key_id) {
+            lane.send.ask_again(now);
+        }
+    }
+
     /// All bytes that came for a key since the last time; empty if there is nothing, or no such lane.
     pub fn read(&mut self, key_id: KeyId) -> Vec<u8> {
         self.lanes

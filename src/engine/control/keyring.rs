@@ -150,7 +150,7 @@ impl Keyring {
         derivation: Derivation,
         windows: Windows,
     ) -> Result<StaticKey, ConnectionError> {
-        let ids = self.session_ids()?;
+        let ids = SessionIds::of(&self.channel)?;
         let block = derive_key(&mut self.current, derivation, ids)?;
         self.windows = windows;
         self.derivation = Some(derivation);
@@ -198,6 +198,11 @@ impl Keyring {
         self.current.send(command)?;
         flush(&mut self.channel, &mut self.current);
         Ok(())
+    }
+
+    /// Has the server acknowledge something: to see whether it is there, without saying anything.
+    pub fn ask_again(&mut self, now: Instant) {
+        self.channel.ask_again(now, self.current.key_id());
     }
 
     /// The next thing to know.
@@ -463,10 +468,6 @@ impl Keyring {
         .into_iter()
         .flatten()
         .find(|handshake| handshake.key_id() == key_id)
-    }
-
-    fn session_ids(&self) -> Result<SessionIds, ConnectionError> {
-        SessionIds::of(&self.channel)
     }
 }
 

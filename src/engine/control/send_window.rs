@@ -12,6 +12,8 @@ pub struct SendWindow {
     next_id: u32,
     /// In the order of their ids.
     outstanding: VecDeque<Outstanding>,
+    /// What the peer has, to be sent once more so that it is acknowledged once more.
+    question: Option<Outstanding>,
     transport: Transport,
     timeout: Duration,
 }
@@ -38,6 +40,7 @@ impl SendWindow {
         Self {
             next_id: 0,
             outstanding: VecDeque::new(),
+            question: None,
             transport,
             timeout,
         }
@@ -95,6 +98,26 @@ impl SendWindow {
         }
     }
 
+    /// Has the peer acknowledge something, to see whether it is there: what is on its way is sent once more at once (on
+    /// TCP it is anyway); where nothing is, the last message, without what was in it. A peer acknowledges what it knows
+    /// as often as it comes, and looks at it no further.
+    pub fn ask_again(&mut self, now: Instant) {
+        if !self.is_empty() {
+            self.hasten(now);
+            return;
+        }
+        // The first message of a key is a reset.
+        let last = self.next_id.checked_sub(1).filter(|last| *last > 0);
+        self.question = last.map(|message_id| Outstanding {
+            message_id,
+            opcode: Opcode::Control,
+            payload: Vec::new(),
+            due: Some(now),
+            timeout: self.timeout,
+            later_acks: 0,
+        });
+    }
+
     /// On UDP: sends everything at once, because the peer is known to listen now.
     pub fn hasten(&mut self, now: Instant) {
         if self.transport == Transport::Udp {
@@ -106,10 +129,15 @@ impl SendWindow {
 
     /// A message to be sent at `now`; it is taken for sent.
     pub fn take_due(&mut self, now: Instant) -> Option<&Outstanding> {
-        let message = self
-            .outstanding
-            .iter_mut()
-            .find(|message| message.due.is_some_and(|due| due <= now))?;
+        let is_due = |message: &Outstanding| message.due.is_some_and(|due| due <= now);
+        if self.question.as_ref().is_some_and(is_due) {
+            let question = self.question.as_mut();
+            return question.map(|question| {
+                question.due = None;
+                &*question
+            });
+        }
+        let message = self.outstanding.iter_mut().find(|it| is_due(it))?;
         message.later_acks = 0;
         message.due = match self.transport {
             Transport::Tcp => None,
@@ -124,6 +152,7 @@ impl SendWindow {
     pub fn deadline(&self) -> Option<Instant> {
         self.outstanding
             .iter()
+            .chain(&self.question)
             .filter_map(|message| message.due)
             .min()
     }

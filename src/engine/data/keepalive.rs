@@ -42,6 +42,10 @@ impl Keepalive {
         self.lost = false;
     }
 
+    pub(super) const fn heard_at(&self) -> Instant {
+        self.heard
+    }
+
     /// Whether a ping is due at `now`; the interval begins anew.
     pub(super) fn take_ping(&mut self, now: Instant) -> bool {
         let due = self.ping_at().is_some_and(|at| at <= now);

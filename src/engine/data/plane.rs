@@ -246,6 +246,12 @@ impl DataPlane {
         self.keepalive.heard(now);
     }
 
+    /// When the peer was heard last.
+    #[must_use]
+    pub const fn heard_at(&self) -> Instant {
+        self.keepalive.heard_at()
+    }
+
     /// Opens a data packet where it lies. The answer is where in `packet` the tunnelled IP packet is; `None`: dropped
     /// and counted, or no traffic (ping and the like), or a compressed packet: then [`DataPlane::take_inflated`] has it.
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {

@@ -341,6 +341,13 @@ impl Live {
         }
     }
 
+    /// Tells the connection, if it stands.
+    pub(super) fn tell(&self, context: &mut Context, input: Input) {
+        if let Phase::Configuring { .. } | Phase::Connected { .. } = self.phase {
+            context.push(Effect::Input(input));
+        }
+    }
+
     /// The device failed under us: it is made again.
     pub(super) fn device_lost(&mut self, context: &mut Context, now: Instant, reason: &str) {
         warn!(reason, "the device is gone");

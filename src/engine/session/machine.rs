@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{error, info, warn};
 
 use super::super::config::Surroundings;
-use super::super::event::Ended;
+use super::super::event::{Ended, Input};
 use super::command::{Accepted, Command, Confirmation, Refusal, Ticket};
 use super::context::{Context, Policy, ReadyWhen, Registration};
 use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
@@ -146,7 +146,10 @@ impl Session {
             Report::NobodyToAsk(reason) => live.unanswerable(context, now, &reason),
             Report::Opened { local, peer } => live.opened(local, peer),
             Report::PathChanged => live.path_changed(context, now),
-            Report::PathLost => warn!("no way leads to the server"),
+            Report::PathLost => {
+                warn!("no way leads to the server");
+                live.tell(context, Input::PathLost);
+            }
             Report::Profile(_) => {}
             Report::Resolved { lookup, addresses } => {
                 live.resolved(context, now, &lookup, addresses);
@@ -157,6 +160,7 @@ impl Session {
             Report::Woke(slept) => {
                 info!(seconds = slept.as_secs(), "the machine woke up");
                 live.path_changed(context, now);
+                live.tell(context, Input::Woke);
             }
         }
         self.finish_if_closed(now);

@@ -151,9 +151,11 @@ impl<E: Engine> Live<E> {
             Input::Answer(_)
             | Input::AppControl { .. }
             | Input::Deadline
+            | Input::PathLost
             | Input::Renegotiate
             | Input::Stop
-            | Input::TransportFailed(_) => Ok(()),
+            | Input::TransportFailed(_)
+            | Input::Woke => Ok(()),
         };
         match followed {
             Ok(()) => self.engine.handle_input(now, input),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use openvpn3_backend::engine::config::Transport;
 use openvpn3_backend::engine::error::ConnectionError;
 use openvpn3_backend::engine::event::{Event, Input, PathLimit};
 
@@ -9,6 +10,7 @@ use crate::sim::link::Quality;
 use crate::sim::script::Script;
 use crate::sim::world::World;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn pushing(options: &str) -> Script {
@@ -37,6 +39,74 @@ fn after_a_sleep_of_hours_a_server_that_forgot_us_is_left_at_once() {
         Some(woke),
         "the next attempt need not wait"
     );
+}
+
+#[test]
+fn after_a_short_sleep_a_server_that_forgot_us_is_left_after_a_few_seconds() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let script = Script {
+            transport,
+            ..pushing("ping 60,ping-restart 240")
+        };
+        let mut world = World::connected(script);
+        world.link.cut();
+        world.now += MINUTE;
+        let woke = world.now - world.began;
+        world.tell(Input::PathChanged);
+        world.tell(Input::Woke);
+        world.run(Duration::from_secs(10));
+        assert_eq!(
+            world.error(),
+            Some(&ConnectionError::PeerLost { seconds: 5 })
+        );
+        assert_eq!(world.ended_after(), Some(woke + Duration::from_secs(5)));
+    }
+}
+
+#[test]
+fn after_a_short_sleep_a_server_that_knows_us_says_so_and_nothing_else_happens() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let script = Script {
+            transport,
+            on_push_request: vec![
+                "PUSH_REPLY,peer-id 7,cipher AES-256-GCM,protocol-flags tls-ekm dyn-tls-crypt,ping 60,ping-restart 240"
+                    .to_owned(),
+            ],
+            ..Script::default()
+        };
+        let mut world = World::connected(script);
+        world.now += MINUTE;
+        let (sent, said) = (world.sent.len(), world.events.len());
+        world.tell(Input::PathChanged);
+        world.tell(Input::Woke);
+        world.run(Duration::from_secs(30));
+        assert_eq!(world.ended(), None);
+        assert_eq!(world.events.len(), said, "{:?}", world.events);
+        let control = world.sent[sent..].iter().filter(|(_, head)| head >> 3 == 4);
+        assert_eq!(control.count(), 1, "it is asked once");
+        assert!(world.traffic_flows());
+        // The control channel is as it was.
+        world.tell(Input::Renegotiate);
+        world.run(MINUTE * 2);
+        assert_eq!(world.renewed(), [1]);
+        assert!(world.traffic_flows());
+    }
+}
+
+#[test]
+fn a_sleep_that_the_network_awakes_later_from_ends_no_session() {
+    let mut world = World::connected(pushing("ping 60,ping-restart 240"));
+    world.tell(Input::PathLost);
+    world.link.cut();
+    world.now += MINUTE;
+    world.tell(Input::Woke);
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.ended(), None);
+    world.link.quality = Quality::PERFECT;
+    world.tell(Input::PathChanged);
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.ended(), None);
+    assert!(world.traffic_flows());
 }
 
 #[test]

@@ -348,6 +348,20 @@ fn a_handshake_begins_anew_where_the_path_is_another_one() {
 }
 
 #[test]
+fn after_a_sleep_the_connection_is_to_see_whether_the_server_still_knows_us() {
+    let mut scene = Scene::connected(true);
+    scene.report(Report::PathLost);
+    scene.report(Report::Woke(Duration::from_secs(60)));
+    let told = |input: fn(&Input) -> bool| {
+        let mut said = scene.said.iter();
+        said.any(|e| matches!(e, Effect::Input(it) if input(it)))
+    };
+    assert!(told(|input| matches!(input, Input::PathLost)));
+    assert!(told(|input| matches!(input, Input::PathChanged)));
+    assert!(told(|input| matches!(input, Input::Woke)));
+}
+
+#[test]
 fn a_plan_that_cannot_be_applied_ends_the_session_with_its_class() {
     let mut scene = Scene::loaded(false);
     scene.resolve();
