@@ -3,6 +3,7 @@
 use openvpn3_backend::engine::netplan::{HostRoute, RouteVia};
 use openvpn3_backend::service::netcfg::NetError;
 
+use super::namespace::{FAR_V4, FAR_V6};
 use super::network::{Stage, full_plan, inside};
 use super::skipped;
 
@@ -32,6 +33,30 @@ fn name_servers_in_use_stay_outside_with_bypass_dns() -> Result<(), NetError> {
         plan.bypass_dns = false;
         network.change(&plan).await?;
         assert_eq!(stage.way("192.0.2.53"), "tunx");
+        network.revert().await
+    })?;
+
+    stage.assert_as_before();
+    Ok(())
+}
+
+#[test]
+fn a_router_of_no_subnet_leads_outside_too() -> Result<(), NetError> {
+    if skipped(&[]) {
+        return Ok(());
+    }
+    let stage = Stage::with_routers_on_link();
+
+    stage.run(async |mut network, tun| {
+        network.apply(tun, &full_plan()).await?;
+        for outside in [FAR_V4, FAR_V6, "203.0.113.9"] {
+            assert_eq!(stage.way(outside), "cable", "to {outside}");
+        }
+        for inside in ["8.8.8.8", "2001:db8:9::9"] {
+            assert_eq!(stage.way(inside), "tunx", "to {inside}");
+        }
+        network.refresh().await?;
+        assert_eq!(stage.way(FAR_V4), "cable");
         network.revert().await
     })?;
 

@@ -298,16 +298,19 @@ impl Applied {
     }
 }
 
-/// Adds the route; without its gateway if the kernel does not see the gateway behind a point-to-point device.
+/// Adds the route. If the kernel does not know how to reach its gateway: without it, where it only names the device, else
+/// with the word that it is on the link.
 async fn put(kernel: &Kernel, entry: &mut Entry, replace: bool) -> io::Result<()> {
     let first = route::add(kernel, &entry.route, replace).await;
-    let (Err(error), RouteWish::Planned(_), Target::Way(mut way)) =
-        (&first, &entry.wish, entry.route.target)
-    else {
+    let (Err(error), Target::Way(mut way)) = (&first, entry.route.target) else {
         return first;
     };
-    if !route::has_no_way(error) || way.gateway.is_none() || !entry.may_drop_gateway() {
+    if !route::has_no_way(error) || way.gateway.is_none() {
         return first;
+    }
+    if !entry.may_drop_gateway() {
+        let again = route::add_on_link(kernel, &entry.route, replace).await;
+        return again.or(first);
     }
     way.gateway = None;
     entry.route.target = Target::Way(way);

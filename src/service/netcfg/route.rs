@@ -97,13 +97,29 @@ impl KernelRoute {
 /// Adds a route; `AlreadyExists` if there is one to the same destination with the same metric, unless that one is
 /// known to be ours and may be replaced.
 pub(super) async fn add(kernel: &Kernel, route: &KernelRoute, replace: bool) -> io::Result<()> {
-    let message = RouteNetlinkMessage::NewRoute(message_of(route));
+    create(kernel, message_of(route), replace).await
+}
+
+/// The same where no other route leads to the router, which is on the link all the same.
+pub(super) async fn add_on_link(
+    kernel: &Kernel,
+    route: &KernelRoute,
+    replace: bool,
+) -> io::Result<()> {
+    let mut message = message_of(route);
+    message.header.flags.push(RouteFlag::Onlink);
+    create(kernel, message, replace).await
+}
+
+async fn create(kernel: &Kernel, message: RouteMessage, replace: bool) -> io::Result<()> {
     let ask = if replace {
         Ask::CreateOrReplace
     } else {
         Ask::Create
     };
-    kernel.request(message, ask).await?;
+    kernel
+        .request(RouteNetlinkMessage::NewRoute(message), ask)
+        .await?;
     Ok(())
 }
 
