@@ -1,6 +1,7 @@
 //! One line to tokens: quotes, escapes and comments, as OpenVPN 2.x and 3 together have them.
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// One token of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl BadLine {
 /// [`BadLine::Unbalanced`] if a token begins with a quote that is never closed.
 pub fn tokenise(line: &str) -> Result<Vec<Argument>, BadLine> {
     let mut scan = Scan {
-        chars: line.chars().collect(),
+        chars: Zeroizing::new(line.chars().collect()),
         at: 0,
     };
     let mut tokens = Vec::new();
@@ -63,7 +64,7 @@ pub fn tokenise(line: &str) -> Result<Vec<Argument>, BadLine> {
 }
 
 struct Scan {
-    chars: Vec<char>,
+    chars: Zeroizing<Vec<char>>,
     at: usize,
 }
 
@@ -80,7 +81,12 @@ impl Scan {
 
     fn token(&mut self) -> Result<Argument, BadLine> {
         let start = self.at;
-        let mut text = String::new();
+        // A pushed session token is a token too, and must not leave shorter copies behind while it grows.
+        let ahead = self.chars.iter().skip(self.at);
+        let bytes = ahead
+            .take_while(|c| !c.is_whitespace())
+            .map(|c| c.len_utf8());
+        let mut text = String::with_capacity(bytes.sum());
         while let Some(c) = self.peek().filter(|c| !c.is_whitespace()) {
             self.at += 1;
             match c {

@@ -1,5 +1,7 @@
 //! Which pushed options are let in: `pull-filter` and `route-nopull`.
 
+use zeroize::Zeroizing;
+
 use super::{PullAction, PushError};
 use crate::engine::settings::PullRules;
 
@@ -41,7 +43,7 @@ const ROUTES: &[&str] = &[
 ///
 /// [`PushError::Rejected`] if a filter says so.
 pub(super) fn judge(rules: &PullRules, name: &str, item: &str) -> Result<Verdict, PushError> {
-    let plain = single_spaced(item);
+    let plain = Zeroizing::new(single_spaced(item));
     let filter = rules.filters.iter().find(|filter| {
         item.starts_with(&filter.text) || plain.starts_with(&single_spaced(&filter.text))
     });

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use self::apply::Trouble;
 use self::filter::{Verdict, judge};
@@ -170,9 +171,9 @@ impl PushedOptions {
     ) -> Result<(Self, Vec<Note>), PushError> {
         let mut options = Self::default();
         let mut notes = Vec::new();
-        for option in list {
+        for mut option in list {
             match options.take(&option, rules)? {
-                None if option.name.starts_with("auth-token") => {}
+                None if option.name.starts_with("auth-token") => option.args.zeroize(),
                 None if option.name == "push-continuation" => {}
                 None => options.list.push(option),
                 Some(why) => notes.push(note(&option.name, &why)),

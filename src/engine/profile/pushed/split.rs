@@ -41,32 +41,33 @@ pub fn continuation(items: &[String]) -> Option<u8> {
         .and_then(|number| number.trim().parse().ok())
 }
 
+/// Each as long as it is from the beginning: a token among them leaves no shorter copies behind.
 fn items(text: &str) -> Vec<String> {
+    let item = |from, to| text.get(from..to).unwrap_or_default().to_owned();
     let mut items = Vec::new();
-    let mut item = String::new();
+    let mut start = 0;
     let mut quoted = false;
     let mut quotes_left = text.matches('"').count();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
         match c {
-            ',' if !quoted => items.push(std::mem::take(&mut item)),
+            ',' if !quoted => {
+                items.push(item(start, at));
+                start = at + 1;
+            }
             '\\' => {
-                item.push(c);
-                if let Some(next) = chars.next() {
-                    quotes_left -= usize::from(next == '"');
-                    item.push(next);
-                }
+                let escaped = chars.next();
+                quotes_left -= usize::from(escaped.is_some_and(|(_, c)| c == '"'));
             }
             '"' => {
                 quotes_left -= 1;
                 // A quote that nothing closes is an ordinary character.
                 quoted = !quoted && quotes_left > 0;
-                item.push(c);
             }
-            _ => item.push(c),
+            _ => {}
         }
     }
-    items.push(item);
+    items.push(item(start, text.len()));
     items
 }
 
