@@ -9,6 +9,7 @@ use crate::capture::Capture;
 use crate::common::process::Process;
 use crate::login;
 use crate::machine::{INSIDE, Machine, OFFICE};
+use crate::token;
 use crate::trouble::index_of_device;
 
 /// The server is gone, and the session goes on trying.
@@ -28,7 +29,10 @@ impl Outage {
     )]
     pub(crate) fn begin(machine: &Machine, server: Process) -> Self {
         machine.sh(&format!("systemctl start {OFFICE}"));
-        let capture = Capture::start(machine, &[1194, login::PORT, login::ONE_TIME_PORT]);
+        let capture = Capture::start(
+            machine,
+            &[1194, login::PORT, login::ONE_TIME_PORT, token::PORT],
+        );
         let this = Self {
             began: Instant::now(),
             capture,

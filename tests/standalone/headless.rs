@@ -16,7 +16,7 @@ const PASSPHRASE: &str = "barley";
 
 /// How a credential is handed to a unit.
 #[derive(Debug, Clone, Copy)]
-enum Handed {
+pub(crate) enum Handed {
     /// `LoadCredentialEncrypted=`, encrypted with the key of the machine.
     Encrypted,
     /// `LoadCredential=`, or `ImportCredential=` where systemd has it.
@@ -125,7 +125,7 @@ pub(crate) fn key_and_certificate_are_credentials(machine: &Machine) {
 }
 
 /// Hands credentials to an instance, in place of those that it had.
-fn hand(machine: &Machine, instance: &str, handed: Handed, answers: &[(&str, &str)]) {
+pub(crate) fn hand(machine: &Machine, instance: &str, handed: Handed, answers: &[(&str, &str)]) {
     let imports = machine.systemd() >= 254;
     let mut drop_in = "[Service]\n".to_owned();
     for (name, value) in answers {
@@ -152,7 +152,7 @@ fn hand(machine: &Machine, instance: &str, handed: Handed, answers: &[(&str, &st
     ));
 }
 
-fn forget(machine: &Machine, instance: &str) {
+pub(crate) fn forget(machine: &Machine, instance: &str) {
     let unit = format!("openvpn3-backend@{instance}");
     machine.sh(&format!(
         "rm -r /etc/systemd/system/{unit}.service.d /etc/credstore.encrypted; rm -f /etc/credstore/*; \

@@ -24,6 +24,7 @@ mod resolv_conf;
 mod secrets;
 mod story;
 mod switch;
+mod token;
 mod traces;
 mod trouble;
 mod web;
@@ -116,6 +117,7 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     headless::a_seed_answers_a_static_challenge(&machine);
     headless::a_passphrase_opens_a_locked_key(&machine);
     headless::key_and_certificate_are_credentials(&machine);
+    token::a_token_lets_in_and_an_expired_one_asks_for_the_password(&machine);
     step.said("logged in by itself");
     let _office = outage.end(&machine, outage_lasts);
     step.said("without a server");
