@@ -192,6 +192,20 @@ impl Machine {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
+    /// Adds files of a root to its own, in place of those of the same name.
+    pub(crate) fn add_from(&self, root: &Path, paths: &[&str]) {
+        for path in paths.iter().filter(|path| root.join(path).exists()) {
+            let (from, to) = (root.join(path), self.root.join(path));
+            let to = to.parent().expect("a file is in a folder");
+            fs::create_dir_all(to).expect("a folder can be made");
+            let copied = Command::new("cp")
+                .args(["-a", "--remove-destination"])
+                .args([&*from, to])
+                .status();
+            assert!(copied.is_ok_and(|status| status.success()), "{path}");
+        }
+    }
+
     /// Starts the office's server, and writes its profile as an administrator of OpenVPN 2 has it.
     pub(crate) fn serve(&self) -> Process {
         let folder = pki::folder();

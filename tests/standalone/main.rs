@@ -42,6 +42,9 @@ const DBUS_DAEMON: &str = "rm -f \"$1\"/etc/systemd/system/dbus.service \
 /// The root that NetworkManager is installed in.
 const WITH_NETWORK_MANAGER: &str = "bookworm";
 
+/// The root that both programs called resolvconf are tried in.
+const WITH_RESOLVCONF: &str = "trixie";
+
 #[test]
 fn debian_12_runs_sessions_over_dbus_broker() {
     all("bookworm", "", 100, Duration::ZERO);
@@ -121,7 +124,7 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     step.said("logged in by itself");
     let _office = outage.end(&machine, outage_lasts);
     step.said("without a server");
-    resolv_conf::the_resolver_file_names_the_tunnels_servers(&machine);
+    resolv_conf::the_resolver_file_names_the_tunnels_servers(&machine, root == WITH_RESOLVCONF);
     step.said("without resolver and bus");
 }
 
