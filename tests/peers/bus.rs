@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use tokio::runtime::{Handle, Runtime};
 use zbus::message::Type;
@@ -223,6 +223,12 @@ impl Signals {
                 return message;
             }
         }
+    }
+
+    /// Forgets those that have come: where too many wait, the bus is not heard any more.
+    pub(crate) fn forget(&mut self) {
+        let stream = self.stream.as_mut().expect("there until the end");
+        while let Some(Some(_signal)) = stream.next().now_or_never() {}
     }
 }
 

@@ -257,7 +257,7 @@ fn traces(machine: &Machine, overlooked: &str) -> String {
 /// No unit has this name.
 const NO_UNIT: &str = "none@none";
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two questions.
 const BETWEEN: Duration = Duration::from_millis(50);
 /// Further settings of all sessions.

@@ -5,18 +5,11 @@ use crate::front::Front;
 const RESTARTS: usize = 20;
 
 pub(crate) fn a_session_is_ended_while_it_connects(front: &Front<'_>) {
-    // Nobody answers: by the command's own patience, and by hand.
-    let late = front.asks("session-start --config plain --timeout 1", "");
-    let said = String::from_utf8_lossy(&late.stdout).into_owned();
-    assert!(
-        !late.status.success() && said.contains("Failed to connect (timeout)"),
-        "{said}"
-    );
-    front.assert_nothing_is_left();
+    // Nobody answers.
     front.openvpn3("session-start --config plain --background");
     front.wait_for_status("Client connecting");
     front.disconnect("plain");
-    // Somebody answers: in the midst of it.
+    // Somebody answers, and it is ended in the midst of it.
     let _server = front.serve(1194, 20, "");
     front.openvpn3("session-start --config plain --background");
     front.disconnect("plain");
@@ -26,9 +19,9 @@ pub(crate) fn twenty_restarts_in_a_row(front: &Front<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let (path, process) = (front.path(), front.process());
-    front.machine.sh(&format!(
-        "for i in $(seq {RESTARTS}); do openvpn3 session-manage --path {path} --restart >/dev/null; done"
-    ));
+    for _ in 0..RESTARTS {
+        front.openvpn3(&format!("session-manage --path {path} --restart"));
+    }
     front.wait_for_status("Client connected");
     front.passes("10.20.0.1");
     assert_eq!(process, front.process());

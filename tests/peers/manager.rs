@@ -40,6 +40,13 @@ pub(crate) type Status = (u32, u32, String);
 /// Connection, connected.
 pub(crate) const CONNECTED: (u32, u32) = (2, 7);
 
+impl Started {
+    /// Forgets what sessions have told so far.
+    pub(crate) fn forget_signals(&mut self) {
+        self.signals.forget();
+    }
+}
+
 impl<'a> Manager<'a> {
     /// Ends the stock session manager and takes its place.
     pub(crate) fn in_place_of_the_stock_one(front: &'a Front<'a>) -> Self {

@@ -117,12 +117,12 @@ pub(crate) fn ten_thousand_strange_calls_leave_it_serving(front: &Front<'_>) {
     let config = manager.config("plain");
     let mut session = manager.start();
     // Some before it was taken on, most of them while it is connected.
-    storm(&manager, &session, 0..STRANGE_CALLS / 10);
+    storm(&manager, &mut session, 0..STRANGE_CALLS / 10);
     manager
         .confirm(&session, &config)
         .granted("the confirmation");
     manager.connect(&mut session);
-    storm(&manager, &session, STRANGE_CALLS / 10..STRANGE_CALLS);
+    storm(&manager, &mut session, STRANGE_CALLS / 10..STRANGE_CALLS);
 
     let pong = manager.call(&session, "Ping").granted("Ping");
     assert!(pong.body().deserialize::<bool>().expect("(b)"));
@@ -147,12 +147,13 @@ pub(crate) fn ten_thousand_strange_calls_leave_it_serving(front: &Front<'_>) {
 }
 
 /// Each call is answered, whatever it is.
-fn storm(manager: &Manager<'_>, session: &Started, numbers: std::ops::Range<u32>) {
-    let name = &session.name;
+fn storm(manager: &Manager<'_>, session: &mut Started, numbers: std::ops::Range<u32>) {
+    let name = session.name.clone();
     let first: Vec<u32> = numbers.step_by(AT_ONCE as usize).collect();
     for first in first {
-        let calls = (first..first + AT_ONCE).map(|number| strange(&manager.bus, name, number));
+        let calls = (first..first + AT_ONCE).map(|number| strange(&manager.bus, &name, number));
         manager.bus.run("a storm", join_all(calls));
+        session.forget_signals();
     }
 }
 
