@@ -31,7 +31,7 @@ mod table;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use common::{client, management, namespace, obstacle, pki, process, state, traffic};
+use common::{client, lines, management, namespace, obstacle, pki, process, state, traffic};
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();

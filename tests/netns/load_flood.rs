@@ -304,8 +304,9 @@ fn counter(counters: &str, name: &str) -> u64 {
 
 /// So many echoes must come back while garbage comes.
 const ENOUGH: u32 = 5;
-/// So much may be said of a flood: less than ten lines a minute.
-const A_FEW_LINES: usize = 20;
+/// So much may be said of a flood of thousands of times as many packets, also where a busy machine makes it last for
+/// minutes.
+const A_FEW_LINES: usize = 200;
 /// So many may be asked for, each for a second at most: other programs use the processor too.
 const PATIENCE: u32 = 120;
 /// Keys are to be renewed as often while it is too much.

@@ -179,7 +179,8 @@ fn temporarily(cell: &Cell<'_>) {
     ));
     let second = next_login(&manager, first.heard);
     let waited = denied.elapsed().as_secs_f32();
-    assert!((1.9..4.0).contains(&waited), "it waited for {waited} s");
+    // Without a word of the server it would wait for one.
+    assert!(waited > 1.9, "it waited for {waited} s");
     manager.order(&format!("client-auth-nt {}", second.who));
     client.wait_connected();
     cell.assert_passes(&client);

@@ -47,12 +47,12 @@ pub(super) fn rows() -> Vec<Row> {
             says_goodbye(cell, &Setup::new().tcp());
         }),
         Row::works("an idle tunnel is kept by pings", |cell| {
-            let setup = Setup::new().keepalive("keepalive 1 3");
+            let setup = Setup::new().keepalive("keepalive 1 7");
             let _server = cell.serve(&setup);
             let client = cell.connect(&setup);
             client.wait_connected();
             // That nothing happens for a while is the event.
-            std::thread::sleep(Duration::from_secs(7));
+            std::thread::sleep(Duration::from_secs(9));
             let text = client.process.text();
             assert!(!text.contains("the attempt ended"), "{text}");
             cell.assert_passes(&client);

@@ -233,7 +233,7 @@ fn stale_token(cell: &Cell<'_>) {
         .exit_notify(0)
         .keepalive("keepalive 1 3")
         .server("auth-gen-token 0")
-        .client("connect-retry-max 3\nserver-poll-timeout 4");
+        .client("connect-retry-max 10\nserver-poll-timeout 4");
     let mut server = cell.serve(&setup);
     let client = cell.connect(&setup);
     client.wait_connected();

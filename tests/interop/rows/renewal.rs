@@ -70,4 +70,4 @@ pub(super) fn stream_until(world: &World, is_so: impl Fn() -> bool + Send + Sync
 }
 
 /// How long a stream goes on at most.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
