@@ -16,6 +16,8 @@ const TRIES: usize = 3;
 /// What a session may take from the call to the starter to its request to be taken on, on a machine with nothing else to
 /// do.
 const THERE: Duration = Duration::from_millis(100);
+/// From here on others decide how long things take.
+const CROWDED: f32 = 1.5;
 /// Work enough to see how much of the machine is ours.
 const SAMPLE: Duration = Duration::from_millis(20);
 
@@ -50,8 +52,10 @@ pub(crate) fn a_session_is_there_soon_and_connects_no_slower_than_the_stock_one(
             "StartClient to RegistrationRequest: {there:.1?}, stock {there_stock:.1?}; \
              Connect to CONNECTED: {connected:.1?}, stock {connected_stock:.1?}; crowd {crowd:.1}"
         );
-        // Where others want the machine too, everything takes so many times as long.
-        if there < THERE.mul_f32(crowd) && connected <= connected_stock.mul_f32(crowd) {
+        // Where others want the machine too, everything takes so many times as long; in a crowd more, because each of the
+        // processes that take part waits for its turn.
+        let slack = if crowd > CROWDED { 2.0 * crowd } else { crowd };
+        if there < THERE.mul_f32(slack) && connected <= connected_stock.mul_f32(slack) {
             return;
         }
     }
