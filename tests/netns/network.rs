@@ -38,16 +38,10 @@ impl Stage {
         }
     }
 
-    /// The client has single addresses of no subnet, and its routers are on the link all the same, as in data centres.
-    pub(crate) fn with_routers_on_link() -> Self {
+    /// The same after these words to `ip` on the client's host.
+    pub(crate) fn after(words: &[&str]) -> Self {
         let mut stage = Self::new();
-        for words in [
-            "addr flush dev cable",
-            "addr add 192.0.2.5/32 dev cable",
-            "route add default via 172.31.1.1 dev cable onlink",
-            "addr add 2001:db8:5::5/128 dev cable nodad",
-            "-6 route replace default via 2001:db8:31::1 dev cable onlink",
-        ] {
+        for words in words {
             stage.world.client.ip(words);
         }
         stage.before = state::of(&stage.world.client);
