@@ -39,6 +39,9 @@ pub enum ConnectionError {
     /// The server refused ours, or the TLS handshake itself, with an alert.
     #[error("the server ended the TLS handshake: {0}")]
     TlsAlert(String),
+    /// TLS cannot be set up with the keys and settings of the profile; nobody was asked.
+    #[error("the profile cannot be used: {0}")]
+    ProfileUnusable(String),
     /// The TLS handshake failed on our side.
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
@@ -183,6 +186,7 @@ impl ConnectionError {
             Self::AuthFailed { .. }
             | Self::CertificateRefused(_)
             | Self::Inactive { .. }
+            | Self::ProfileUnusable(_)
             | Self::ProxyRefused(_)
             | Self::PushRejected(_)
             | Self::ServerHalt { .. }

@@ -14,10 +14,24 @@ pub struct Narration {
     /// In seconds of the system's clock.
     since: Option<u64>,
     told: Option<Doing>,
+    /// What went wrong for good.
+    failure: Option<String>,
 }
 
 impl Narration {
-    /// Tells it, if it is another thing than before. Without `doing` the last status is the reason of the end.
+    /// Hears every status: the reason of an end is said before the end.
+    pub fn hear(&mut self, status: &Status) {
+        let minor = status.minor();
+        if let StatusMinor::CfgError | StatusMinor::ConnAuthFailed | StatusMinor::ConnFailed = minor
+        {
+            self.failure = Some(status.to_string());
+        } else if let StatusMinor::ConnConnecting | StatusMinor::ConnReconnecting = minor {
+            self.failure = None;
+        }
+    }
+
+    /// Tells it, if it is another thing than before. Without `doing` what failed is the reason of the end, or the last
+    /// status.
     pub fn tell(
         &mut self,
         notifier: &mut Notifier,
@@ -26,9 +40,10 @@ impl Narration {
         last: &Status,
     ) {
         let Some(doing) = doing else {
-            if last.minor() != StatusMinor::ConnDone {
-                self.begin(&last.to_string());
-                notifier.status(&last.to_string());
+            let last = (last.minor() != StatusMinor::ConnDone).then(|| last.to_string());
+            if let Some(reason) = self.failure.clone().or(last) {
+                self.begin(&reason);
+                notifier.status(&reason);
             }
             self.told = None;
             return;
@@ -117,8 +132,9 @@ mod tests {
         let now = Clock::start().now();
         let (mut narration, mut notifier) = (Narration::default(), Notifier::default());
         let failed = Status::connection(StatusMinor::ConnFailed, "no");
-        narration.tell(&mut notifier, now, None, &failed);
+        narration.hear(&failed);
         let done = Status::connection(StatusMinor::ConnDone, "");
+        narration.hear(&done);
         narration.tell(&mut notifier, now, None, &done);
         assert_eq!(narration.what(), "the connection failed: no");
     }

@@ -177,7 +177,10 @@ impl<F: Front> Loop<F> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Abandon => self.effects.abandon(),
-            Effect::Announce(status) => self.front.announced(&status),
+            Effect::Announce(status) => {
+                self.narration.hear(&status);
+                self.front.announced(&status);
+            }
             Effect::Attention(attention) => self.front.attention(attention),
             Effect::Connect(launch) => self.effects.connect(*launch),
             Effect::Connected(summary) => self.front.connected(&summary),

@@ -73,6 +73,7 @@ pub(crate) fn an_agent_answers_and_a_wrong_password_fails_once(machine: &Machine
     let status = machine.try_sh(&format!("systemctl status --no-pager {UNIT}"));
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("authentication failed"), "{status}");
+    assert_eq!(machine.fact(UNIT, "StatusText"), "authentication failed");
     machine.sh(&format!("systemctl reset-failed {UNIT}"));
     before.assert_those_of(machine);
 }

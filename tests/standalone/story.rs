@@ -1,6 +1,7 @@
 //! The ordinary life of a unit: sound, started, reloaded, stopped, and refused with a reason.
 
 use crate::common::process::Process;
+use crate::login;
 use crate::machine::{INSIDE, Machine, OFFICE};
 use crate::traces::Traces;
 
@@ -101,6 +102,7 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         "/etc/openvpn3-backend/bad.ovpn",
         "client\ndev tun\nremote 192.0.2.1\nca absent.crt\ncipherr X\n",
     );
+    login::write_profile(machine, "mixed", login::PORT, "", "client-rsa.key");
     for (instance, faults) in [
         (
             "bad",
@@ -112,6 +114,13 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         (
             "none",
             ["there is no profile", "/etc/openvpn3-backend/none.ovpn"],
+        ),
+        (
+            "mixed",
+            [
+                "the profile cannot be used",
+                "the private key does not belong to the certificate",
+            ],
         ),
     ] {
         let unit = format!("openvpn3-backend@{instance}");
@@ -126,6 +135,8 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         for fault in faults {
             assert!(status.contains(fault), "{fault}: {status}");
         }
+        let status = machine.fact(&unit, "StatusText");
+        assert!(status.contains(faults[0]), "{}: {status}", faults[0]);
         let facts = machine.sh(&format!(
             "systemctl show -P ActiveState -P NRestarts -P ExecMainStatus {unit}"
         ));

@@ -74,7 +74,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Tls`] if TLS cannot be set up as the profile wants it, or there is no randomness.
+    /// [`ConnectionError::ProfileUnusable`] if TLS cannot be set up as the profile wants it, [`ConnectionError::Tls`]
+    /// if there is no randomness.
     pub fn new(config: &ConnectionConfig, now: Instant) -> Result<Self, ConnectionError> {
         let negotiator = Negotiator::new(config)?;
         let windows = Windows::new(&config.timing);

@@ -73,10 +73,10 @@ impl Negotiator {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Tls`] if TLS cannot be set up as the profile wants it.
+    /// [`ConnectionError::ProfileUnusable`] if TLS cannot be set up as the profile wants it.
     pub fn new(config: &ConnectionConfig) -> Result<Self, ConnectionError> {
         let factory = TlsFactory::new(&config.tls, &config.surroundings)
-            .map_err(|error| ConnectionError::Tls(error.to_string()))?;
+            .map_err(|error| ConnectionError::ProfileUnusable(error.to_string()))?;
         for name in factory.ignored() {
             tracing::warn!(name, "TLS setting not known here, passed over");
         }

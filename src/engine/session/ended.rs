@@ -44,6 +44,7 @@ impl EndClass {
             | ConnectionError::PeerMisbehaved(_)
             | ConnectionError::PushRejected(_)
             | ConnectionError::Tls(_) => Self::Incompatible,
+            ConnectionError::ProfileUnusable(_) => Self::ProfileUnusable,
             ConnectionError::Inactive { .. }
             | ConnectionError::ServerHalt { .. }
             | ConnectionError::SessionTimeout { .. } => Self::EndedByServer,

@@ -165,6 +165,7 @@ impl Status {
                 &error.to_string(),
             )),
             ConnectionError::DynamicChallenge(_) | ConnectionError::ProxyCredentials { .. } => None,
+            ConnectionError::ProfileUnusable(_) => Some(Self::config_error("", &error.to_string())),
             ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. } => {
                 Some(Self::connection(StatusMinor::ConnDone, &error.to_string()))
             }

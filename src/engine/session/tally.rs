@@ -129,6 +129,7 @@ impl Incident {
             | ConnectionError::PeerExited
             | ConnectionError::PeerIncompatible(_)
             | ConnectionError::PeerMisbehaved(_)
+            | ConnectionError::ProfileUnusable(_)
             | ConnectionError::PushRejected(_) => return None,
         })
     }

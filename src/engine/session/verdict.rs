@@ -73,6 +73,7 @@ pub fn judge(error: &ConnectionError, login: &mut Login, rules: &RetryRules) -> 
         | ConnectionError::PeerIncompatible(_)
         | ConnectionError::PeerLost { .. }
         | ConnectionError::PeerMisbehaved(_)
+        | ConnectionError::ProfileUnusable(_)
         | ConnectionError::ProxyCredentials { .. }
         | ConnectionError::ProxyRefused(_)
         | ConnectionError::PushRejected(_)

@@ -235,7 +235,7 @@ impl Dns {
         match answer.await {
             Ok(serves) => serves,
             Err(error) => {
-                warn!(%error, "systemd-resolved does not start, so the resolver file is used");
+                warn!(%error, "systemd-resolved cannot be asked: DNS is set without it");
                 false
             }
         }
