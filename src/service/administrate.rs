@@ -140,6 +140,14 @@ fn finish(outcome: zbus::Result<String>) -> ExitCode {
                 ExitCode::FAILURE,
             )
         }
+        Err(zbus::Error::InputOutput(error)) => (
+            writeln!(
+                io::stderr(),
+                "openvpn3-backend: the system bus cannot be asked: {error}; sessions do not need it, and systemctl status \
+                 shows them without it"
+            ),
+            ExitCode::FAILURE,
+        ),
         Err(error) => (
             writeln!(io::stderr(), "openvpn3-backend: {error}"),
             ExitCode::FAILURE,

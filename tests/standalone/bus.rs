@@ -18,7 +18,11 @@ pub(crate) fn the_session_comes_back_onto_a_restarted_bus(machine: &Machine) {
 
     machine.sh("systemctl stop dbus.socket dbus.service");
     machine.until(&said("the system bus is gone", &process));
-    machine.fails("openvpn3-backend status office");
+    let refused = machine.fails("openvpn3-backend status office");
+    assert!(
+        refused.contains("the system bus cannot be asked"),
+        "{refused}"
+    );
     for _ in 0..2 {
         let fed = machine.fact(OFFICE, "WatchdogTimestampMonotonic");
         machine.until(&format!(

@@ -138,7 +138,10 @@ impl Facts {
     }
 
     fn server(&self) -> String {
-        let words = ["server", "address", "protocol"].map(|name| self.text(name).to_owned());
+        let mut words = ["server", "address", "protocol"].map(|name| self.text(name).to_owned());
+        if words[0] == words[1] {
+            words[1].clear();
+        }
         let port = self.number("port").map(|port| format!("port {port}"));
         let words = words.into_iter().chain(port);
         words

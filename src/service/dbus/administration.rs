@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tracing::{debug, info};
 use zbus::message::Type;
@@ -40,11 +41,20 @@ pub async fn serve(
     let rule = MatchRule::builder().msg_type(Type::MethodCall).build();
     let mut incoming = MessageStream::for_match_rule(rule, connection, None).await?;
     claim_name(connection, &names::backend_name(std::process::id())).await?;
-    while let Some(call) = incoming.next().await {
-        let answer = answer_to(connection, instance, &calls, &call?).await?;
-        connection.send(&answer).await?;
+    // Polkit may wait for somebody to answer about one caller: the others do not.
+    let mut answers = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            call = incoming.next(), if answers.len() < MOST_CALLS => {
+                let Some(call) = call else {
+                    return Ok(());
+                };
+                let (call, calls) = (call?, calls.clone());
+                answers.push(async move { answer_to(connection, instance, &calls, &call).await });
+            }
+            Some(answer) = answers.next() => connection.send(&answer?).await?,
+        }
     }
-    Ok(())
 }
 
 /// Whether a call is for this interface, where another is served at the same object.
@@ -178,6 +188,8 @@ async fn may(connection: &Connection, sender: &str) -> bool {
 
 /// What the methods of the queue of questions begin with; they are those of a session manager's sessions.
 const QUEUE: &str = "UserInput";
+/// So many calls are answered at a time.
+const MOST_CALLS: usize = 32;
 /// Polkit may ask the caller's user.
 const ALLOW_INTERACTION: u32 = 1;
 const OBJECT: Object = Object {
