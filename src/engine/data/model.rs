@@ -57,6 +57,12 @@ impl Model {
         let mut segment = self.segment();
         let at = if self.tcp { 16 } else { 6 };
         let checksum = by_the_book(&[&self.pseudo(segment.len()), &segment]);
+        // With UDP, zero would say that there is none.
+        let checksum = if checksum == 0 && !self.tcp {
+            0xffff
+        } else {
+            checksum
+        };
         segment[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
         let mut packet = self.ip(segment.len());
         packet.extend_from_slice(&segment);

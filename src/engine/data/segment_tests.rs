@@ -74,6 +74,18 @@ fn an_uncut_packet_with_a_partial_checksum_gets_a_whole_one() {
 }
 
 #[test]
+fn a_checksum_of_zero_is_sent_as_all_ones() {
+    let is_one = |word: &u16| {
+        let packet = Model::udp(&word.to_be_bytes()).build();
+        packet[26..28] == [0xff; 2]
+    };
+    let word = (0..=u16::MAX).find(is_one).unwrap();
+    let model = Model::udp(&word.to_be_bytes());
+    let (header, packet) = model.build_super(1000);
+    assert_eq!(cut(&header, &packet), [model.build()]);
+}
+
+#[test]
 fn an_uncut_packet_with_a_whole_checksum_passes_unchanged() {
     let packet = Model::udp(b"hello").build();
     assert_eq!(cut(&VnetHeader::default(), &packet), [packet]);
