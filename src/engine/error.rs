@@ -117,7 +117,7 @@ pub enum ConnectionError {
     #[error("{0}")]
     ProxyRefused(String),
     /// The transport failed: a socket error, a stream that ended, a proxy that refused for now.
-    #[error("transport: {0}")]
+    #[error("no connection to the server: {0}")]
     Transport(String),
 }
 
