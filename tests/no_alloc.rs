@@ -3,18 +3,19 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::time::Instant;
 
+#[path = "common/data_plane.rs"]
+mod data_plane;
+
+use data_plane::{moment, plane};
 use openvpn3_backend::engine::crypto::cipher::Cipher;
 use openvpn3_backend::engine::crypto::hmac::Digest;
-use openvpn3_backend::engine::crypto::static_key::{KeyDirection, StaticKey};
+use openvpn3_backend::engine::crypto::static_key::KeyDirection;
 use openvpn3_backend::engine::data::coalesce::{Coalescer, Join};
-use openvpn3_backend::engine::data::key::{DataKey, Format};
-use openvpn3_backend::engine::data::plane::{DataPlane, DataSetup};
+use openvpn3_backend::engine::data::key::Format;
 use openvpn3_backend::engine::data::segment::Segments;
 use openvpn3_backend::engine::data::vnet::{Gso, VnetHeader};
-use openvpn3_backend::engine::secret::Secret;
-use openvpn3_backend::engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
+use openvpn3_backend::engine::settings::Framing;
 
 /// Counts what this thread allocates.
 struct Counting;
@@ -42,41 +43,6 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations() -> usize {
     ALLOCATIONS.with(Cell::get)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the test needs one moment")]
-fn moment() -> Instant {
-    Instant::now()
-}
-
-fn plane(cipher: Cipher, format: Format, framing: Framing, direction: KeyDirection) -> DataPlane {
-    let provider = rustls::crypto::ring::default_provider();
-    let setup = DataSetup {
-        compression: CompressionPolicy::Asymmetric,
-        mssfix: MssFix::Default,
-        outer_ipv6: false,
-        random: provider.secure_random,
-        reneg_bytes: None,
-        reneg_packets: None,
-        replay_window: 2048,
-        socks_header: 0,
-        transport: Transport::Udp,
-        tun_mtu: 1500,
-        tun_mtu_max: 1500,
-    };
-    let mut plane = DataPlane::new(setup, moment());
-    let key = DataKey {
-        key_id: 0,
-        cipher,
-        format,
-        block: StaticKey(Secret::new(std::array::from_fn(|at| at.to_le_bytes()[0]))),
-        direction,
-        peer_id: Some(1),
-        framing,
-    };
-    plane.install(&key).expect("cipher and format fit");
-    plane.switch_to(0);
-    plane
 }
 
 /// A TCP super-packet over IPv4, with the checksum left partial, of 30 000 bytes of payload.

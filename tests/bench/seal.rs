@@ -3,19 +3,21 @@
 //! `cargo bench --bench seal`. Throughput is that of tunnelled bytes.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+#[path = "../common/data_plane.rs"]
+mod data_plane;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+use data_plane::{moment, plane};
 use openvpn3_backend::engine::crypto::cipher::Cipher;
-use openvpn3_backend::engine::crypto::static_key::{KeyDirection, StaticKey};
+use openvpn3_backend::engine::crypto::static_key::KeyDirection;
 use openvpn3_backend::engine::data::coalesce::{Coalescer, Join};
-use openvpn3_backend::engine::data::key::{DataKey, Format};
-use openvpn3_backend::engine::data::plane::{DataPlane, DataSetup};
+use openvpn3_backend::engine::data::key::Format;
 use openvpn3_backend::engine::data::segment::Segments;
 use openvpn3_backend::engine::data::vnet::{Gso, VnetHeader};
-use openvpn3_backend::engine::secret::Secret;
-use openvpn3_backend::engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
+use openvpn3_backend::engine::settings::Framing;
 use ring::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey,
 };
@@ -55,7 +57,7 @@ fn sealing(
 ) {
     let formats = [("seal", Format::Classic), ("seal, epoch", Format::Epoch)];
     for (name, format) in formats {
-        let mut client = plane(cipher, format, KeyDirection::Normal);
+        let mut client = plane(cipher, format, Framing::None, KeyDirection::Normal);
         let (front, back) = client.seal_room();
         let mut buffer = vec![0; front + length + back];
         group.bench_function(BenchmarkId::new(name, length), |bencher| {
@@ -78,8 +80,8 @@ fn opening(
 ) {
     let formats = [("open", Format::Classic), ("open, epoch", Format::Epoch)];
     for (name, format) in formats {
-        let mut client = plane(cipher, format, KeyDirection::Normal);
-        let mut server = plane(cipher, format, KeyDirection::Inverse);
+        let mut client = plane(cipher, format, Framing::None, KeyDirection::Normal);
+        let mut server = plane(cipher, format, Framing::None, KeyDirection::Inverse);
         let (front, back) = client.seal_room();
         let now = moment();
         let mut sealed = || {
@@ -182,36 +184,6 @@ fn super_packet() -> (VnetHeader, Vec<u8>) {
     (header, packet)
 }
 
-fn plane(cipher: Cipher, format: Format, direction: KeyDirection) -> DataPlane {
-    let provider = rustls::crypto::ring::default_provider();
-    let setup = DataSetup {
-        compression: CompressionPolicy::No,
-        mssfix: MssFix::Off,
-        outer_ipv6: false,
-        random: provider.secure_random,
-        reneg_bytes: None,
-        reneg_packets: None,
-        replay_window: 2048,
-        socks_header: 0,
-        transport: Transport::Udp,
-        tun_mtu: 1500,
-        tun_mtu_max: 1500,
-    };
-    let mut plane = DataPlane::new(setup, moment());
-    let key = DataKey {
-        key_id: 0,
-        cipher,
-        format,
-        block: StaticKey(Secret::new(std::array::from_fn(|at| at.to_le_bytes()[0]))),
-        direction,
-        peer_id: Some(1),
-        framing: Framing::None,
-    };
-    plane.install(&key).expect("cipher and format fit");
-    plane.switch_to(0);
-    plane
-}
-
 fn bare_key(algorithm: &'static Algorithm) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(algorithm, &[3; 32]).expect("the key has its length"))
 }
@@ -220,11 +192,6 @@ fn seal_bare(key: &LessSafeKey, text: &mut [u8]) -> Tag {
     let nonce = Nonce::assume_unique_for_key([7; NONCE_LEN]);
     key.seal_in_place_separate_tag(nonce, Aad::from(ASSOCIATED), text)
         .expect("the text is short")
-}
-
-#[expect(clippy::disallowed_methods, reason = "the planes need one moment")]
-fn moment() -> Instant {
-    Instant::now()
 }
 
 /// As much as the head of a data packet and its packet id.

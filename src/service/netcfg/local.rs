@@ -12,6 +12,7 @@ use super::finder::{Find, Finder};
 use super::host_routes::HostRoutes;
 use super::kernel::Kernel;
 use super::record::Record;
+use super::record_file::Recorded as _;
 use super::remote_record::RemoteRecord;
 use super::{NetError, TunDevice, link, route, wishes};
 use crate::engine::netplan::NetPlan;

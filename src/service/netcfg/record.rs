@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::TunDevice;
 use super::dns::DnsInForce;
-use super::record_file::{self, from_hex, to_hex};
+use super::record_file::{Recorded, from_hex, to_hex};
 use super::resolv_conf::SavedFile;
 use super::route::{KernelRoute, Target, Way};
 use crate::engine::netplan::DeviceAddress;
@@ -25,9 +25,9 @@ pub(super) struct Record {
     pub(super) dns: Vec<DnsInForce>,
 }
 
-impl Record {
+impl Recorded for Record {
     /// As text, one thing a line; the first line names the format and its version.
-    pub(super) fn to_text(&self) -> String {
+    fn to_text(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
         push(
             &mut text,
@@ -75,7 +75,7 @@ impl Record {
     }
 
     /// Reads what `to_text` wrote; `None` if it is something else.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
+    fn from_text(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         if lines.next()? != FIRST_LINE {
             return None;
@@ -121,18 +121,9 @@ impl Record {
         }
         Some(this)
     }
+}
 
-    /// Writes the file at once, for our eyes only.
-    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        record_file::write(path, &self.to_text())
-    }
-
-    /// Reads the file; `None` if there is none, or none that this version can read.
-    pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        let text = record_file::read(path)?;
-        Ok(text.and_then(|text| Self::from_text(&text)))
-    }
-
+impl Record {
     /// Removes the file.
     pub(super) fn forget(path: &Path) -> io::Result<()> {
         match fs::remove_file(path) {

@@ -6,6 +6,26 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// What such a file says.
+pub(in crate::service) trait Recorded: Sized {
+    /// The text of the file.
+    fn to_text(&self) -> String;
+
+    /// What a text says; `None` for what is not of this kind, or of another version.
+    fn from_text(text: &str) -> Option<Self>;
+
+    /// Writes the file at once, for our eyes only.
+    fn save(&self, path: &Path) -> io::Result<()> {
+        write(path, &self.to_text())
+    }
+
+    /// Reads the file; `None` if there is none, or none that this version can read.
+    fn load(path: &Path) -> io::Result<Option<Self>> {
+        let text = read(path)?;
+        Ok(text.and_then(|text| Self::from_text(&text)))
+    }
+}
+
 /// Writes the file in place of the one before.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use zbus::zvariant::{OwnedObjectPath, Value};
 use super::NetError;
 use super::host_routes::HostRoutes;
 use super::record::Record;
+use super::record_file::Recorded as _;
 use super::remote_plan::{Address, Dns, RemotePlan};
 use super::remote_record::{RemoteRecord, host_routes};
 use super::route::KernelRoute;

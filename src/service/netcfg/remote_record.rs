@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 
 use ipnet::IpNet;
 use tracing::debug;
@@ -10,7 +9,7 @@ use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 use super::kernel::Kernel;
-use super::record_file;
+use super::record_file::Recorded;
 use super::route::{self, KernelRoute, MAIN_TABLE, Target, Way};
 use crate::service::dbus::names;
 use crate::service::dbus::peers::owner_of;
@@ -25,9 +24,9 @@ pub(super) struct RemoteRecord {
     pub(super) bypasses: Vec<KernelRoute>,
 }
 
-impl RemoteRecord {
+impl Recorded for RemoteRecord {
     /// As text, one thing a line; the first line names the format and its version.
-    pub(super) fn to_text(&self) -> String {
+    fn to_text(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
         if let Some(device) = &self.device {
             text.push_str(&format!("device {device}\n"));
@@ -46,7 +45,7 @@ impl RemoteRecord {
     }
 
     /// Reads what `to_text` wrote; `None` if it is something else.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
+    fn from_text(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         if lines.next()? != FIRST_LINE {
             return None;
@@ -76,18 +75,9 @@ impl RemoteRecord {
         }
         Some(this)
     }
+}
 
-    /// Writes the file at once, for our eyes only.
-    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        record_file::write(path, &self.to_text())
-    }
-
-    /// Reads the file; `None` if there is none, or none of this kind.
-    pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
-        let text = record_file::read(path)?;
-        Ok(text.and_then(|text| Self::from_text(&text)))
-    }
-
+impl RemoteRecord {
     /// Has the service destroy the device, if it is still the one that made it, and removes the routes that it would
     /// remove for the process alone that is gone.
     ///
