@@ -31,7 +31,16 @@ impl Traces {
 
     /// Asserts that a machine looks like that.
     pub(crate) fn assert_those_of(&self, machine: &Machine) {
-        let now = Self::of(machine);
+        let mut now = Self::of(machine);
+        // systemd stops a unit that is not needed any more a moment after the one that needed it.
+        for _ in 0..100 {
+            let mut others = self.lines.symmetric_difference(&now.lines);
+            if self.lines == now.lines || others.any(|line| !line.ends_with(DNS_SOCKET)) {
+                break;
+            }
+            machine.sh("sleep 0.1");
+            now = Self::of(machine);
+        }
         let gone: Vec<_> = self.lines.difference(&now.lines).collect();
         let new: Vec<_> = now.lines.difference(&self.lines).collect();
         assert!(
@@ -41,6 +50,9 @@ impl Traces {
         );
     }
 }
+
+/// How the line ends that stands for the socket of the DNS helper.
+const DNS_SOCKET: &str = " run/openvpn3-backend-dns ";
 
 /// Links, addresses, routes, rules and what the kernel was told about interfaces; DNS; every file with its mode, owner
 /// and content; processes of the account.
