@@ -12,7 +12,7 @@ use crate::manager::Manager;
 const BLOCKS: usize = 2;
 const IN_A_BLOCK: usize = 7;
 /// Somebody else may keep the machine busy for a while.
-const TRIES: usize = 3;
+const TRIES: usize = 6;
 /// What a session may take from the call to the starter to its request to be taken on, on a machine with nothing else to
 /// do.
 const THERE: Duration = Duration::from_millis(100);
