@@ -1,7 +1,7 @@
 //! One subscriber, made in `main`: the journal if standard error leads there, else standard error; levels.
 //!
 //! What we log ourselves goes to the journal as sentences ([`mod@journal`]); what the libraries under us log goes there as
-//! `tracing-journald` writes it. The journal gets so many records of a kind and no more ([`mod@limit`]).
+//! `tracing-journald` writes it. The journal gets so many records of a kind and no more.
 
 pub mod bus_layer;
 pub mod journal;
