@@ -35,7 +35,10 @@ pub(crate) fn openvpn2_runs_sessions(front: &Front<'_>) {
 
 fn in_the_foreground(front: &Front<'_>) {
     let mut command = front.machine.inside();
-    command.arg("PYTHONUNBUFFERED=1 exec openvpn2 --config /root/plain.ovpn --verb 4");
+    // Python heeds no interrupt where whoever started the tests has them ignored.
+    command.arg(
+        "PYTHONUNBUFFERED=1 exec env --default-signal=INT openvpn2 --config /root/plain.ovpn --verb 4",
+    );
     let openvpn2 = Process::start("openvpn2", &mut command);
     openvpn2.wait_for("a status", |line| {
         line.contains("[STATUS]") && line.contains("CONN_CONNECTED")
