@@ -98,6 +98,8 @@ impl<'a> Manager<'a> {
             .expect("the bus says it")
             .to_string();
         assert_eq!(name, format!("net.openvpn.v3.backends.be{process}"));
+        // The stock session of 24.1 asks before its object is there.
+        self.bus.probe(&name, SESSION);
         Started {
             name,
             token,
@@ -123,8 +125,6 @@ impl<'a> Manager<'a> {
         let path = ObjectPath::try_from(path).expect("a path");
         let config = ObjectPath::try_from(config).expect("a path");
         let body = (token, path, config);
-        // The stock session of 24.1 asks before its object is there.
-        self.bus.probe(&session.name, SESSION);
         self.bus
             .call(&session.name, "RegistrationConfirmation", &body)
     }
