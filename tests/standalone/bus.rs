@@ -2,7 +2,7 @@
 
 use crate::gone::said;
 use crate::machine::{INSIDE, Machine, OFFICE};
-use crate::neighbours::names;
+use crate::neighbours::{names, wait_for_names};
 use crate::trouble::index_of_device;
 
 /// The session stays up, and nobody is logind.
@@ -34,11 +34,7 @@ pub(crate) fn the_session_comes_back_onto_a_restarted_bus(machine: &Machine) {
     machine.until("openvpn3-backend status office | grep -q tun0");
 
     machine.sh("systemctl restart systemd-resolved");
-    machine.until(&format!(
-        "resolvectl dns tun0 | grep {INSIDE}; resolvectl domain tun0 | grep '~\\.'; \
-         resolvectl default-route tun0 | grep yes"
-    ));
-    assert_eq!(before, names(machine));
+    wait_for_names(machine, &before);
     assert_eq!(device, index_of_device(machine), "it is the same device");
     assert_eq!(process, machine.fact(OFFICE, "MainPID"));
     machine.sh(&format!(

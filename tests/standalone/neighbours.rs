@@ -11,18 +11,19 @@ pub(crate) fn names_are_right_again_after_the_resolver_restarts(machine: &Machin
     let before = names(machine);
     assert!(before.contains(INSIDE) && before.contains("~."), "{before}");
     machine.sh("systemctl restart systemd-resolved");
-    machine.until(&format!(
-        "resolvectl dns tun0 | grep {INSIDE}; resolvectl domain tun0 | grep '~\\.'; \
-        resolvectl default-route tun0 | grep yes"
-    ));
-    assert_eq!(before, names(machine));
+    wait_for_names(machine, &before);
     machine.sh("systemctl kill -s KILL systemd-resolved; until systemctl is-active systemd-resolved; do sleep 0.05; done");
+    wait_for_names(machine, &before);
+    machine.sh(&format!("systemctl stop {OFFICE}"));
+}
+
+/// Waits until the resolver knows the tunnel's names again, which must be those of `before`.
+pub(crate) fn wait_for_names(machine: &Machine, before: &str) {
     machine.until(&format!(
         "resolvectl dns tun0 | grep {INSIDE}; resolvectl domain tun0 | grep '~\\.'; \
         resolvectl default-route tun0 | grep yes"
     ));
     assert_eq!(before, names(machine));
-    machine.sh(&format!("systemctl stop {OFFICE}"));
 }
 
 pub(crate) fn networkd_leaves_the_tunnel_alone(machine: &Machine) {
