@@ -1,33 +1,56 @@
 //! One binary, `openvpn3-backend`: parses the command line and calls one room.
 
+#![allow(
+    unreachable_pub,
+    reason = "in a program, `pub` is the face of a room, and nothing is reachable from outside"
+)]
+
+mod bus;
+mod cli;
+mod control;
+mod daemon;
+mod log;
+mod network;
+mod openvpn3;
+mod sys;
+mod systemd;
+#[cfg(test)]
+mod testing;
+mod tunnel;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use openvpn3_backend::service::administrate::{self, Verb};
-use openvpn3_backend::service::cli::{self, Cli, Command};
-use openvpn3_backend::service::standalone::upkeep;
-use openvpn3_backend::service::{backend, dns_helper, kill_switch, managed_unit, manual, starter};
+
+use self::cli::sessions::{self, Verb};
+use self::cli::{Cli, Command, kill_switch, manual};
+use self::daemon::managed::unit;
+use self::daemon::standalone::exec_steps;
+use self::daemon::{managed, starter};
+use self::network::dns;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => cli::check(args),
-        Command::Cleanup(args) => upkeep::cleanup(&args),
+        Command::Cleanup(args) => exec_steps::cleanup(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Connect(args) => cli::connect(args),
-        Command::Describe(args) => managed_unit::describe(&args),
-        Command::DnsHelper => dns_helper::main(),
-        Command::Disconnect(args) => administrate::one(&args, Verb::Disconnect),
-        Command::Forget(args) => managed_unit::forget(&args),
-        Command::List(args) => administrate::list(&args),
-        Command::Pause(args) => administrate::one(&args, Verb::Pause),
-        Command::Restart(args) => administrate::one(&args, Verb::Restart),
-        Command::Resume(args) => administrate::one(&args, Verb::Resume),
-        Command::Statistics(args) => administrate::one(&args, Verb::Statistics),
-        Command::Status(args) => administrate::one(&args, Verb::Status),
-        Command::KillSwitch(command) => kill_switch::command::main(&command),
+        Command::Describe(args) => unit::describe(&args),
+        Command::DnsHelper => dns::helper::main(),
+        Command::Disconnect(args) => sessions::one(&args, Verb::Disconnect),
+        Command::Forget(args) => unit::forget(&args),
+        Command::KillSwitch(command) => kill_switch::main(&command),
+        Command::List(args) => sessions::list(&args),
         Command::Manual(args) => manual::manual(&args),
-        Command::Prepare(args) => upkeep::prepare(&args),
-        Command::Session(args) => backend::main(&args),
+        #[cfg(feature = "benchmark")]
+        Command::Mirror(args) => cli::mirror::main(&args),
+        Command::Pause(args) => sessions::one(&args, Verb::Pause),
+        Command::Prepare(args) => exec_steps::prepare(&args),
+        Command::Restart(args) => sessions::one(&args, Verb::Restart),
+        Command::Resume(args) => sessions::one(&args, Verb::Resume),
+        Command::Session(args) => managed::main(&args),
         Command::Starter(args) => starter::main(&args),
+        Command::Statistics(args) => sessions::one(&args, Verb::Statistics),
+        Command::Status(args) => sessions::one(&args, Verb::Status),
     }
 }

@@ -8,14 +8,14 @@ use std::cell::Cell;
 mod data_plane;
 
 use data_plane::{moment, plane};
-use openvpn3_backend::engine::crypto::cipher::Cipher;
-use openvpn3_backend::engine::crypto::hmac::Digest;
-use openvpn3_backend::engine::crypto::static_key::KeyDirection;
-use openvpn3_backend::engine::data::coalesce::{Coalescer, Join};
-use openvpn3_backend::engine::data::key::Format;
-use openvpn3_backend::engine::data::segment::Segments;
-use openvpn3_backend::engine::data::vnet::{Gso, VnetHeader};
-use openvpn3_backend::engine::settings::Framing;
+use openvpn_engine::crypto::cipher::Cipher;
+use openvpn_engine::crypto::hmac::Digest;
+use openvpn_engine::crypto::static_key::KeyDirection;
+use openvpn_engine::data::coalesce::{Coalescer, Join};
+use openvpn_engine::data::key::Format;
+use openvpn_engine::data::segment::Segments;
+use openvpn_engine::data::vnet::{Gso, VnetHeader};
+use openvpn_engine::settings::Framing;
 
 /// Counts what this thread allocates.
 struct Counting;

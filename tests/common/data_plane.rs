@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use openvpn3_backend::engine::crypto::cipher::Cipher;
-use openvpn3_backend::engine::crypto::static_key::{KeyDirection, StaticKey};
-use openvpn3_backend::engine::data::key::{DataKey, Format};
-use openvpn3_backend::engine::data::plane::{DataPlane, DataSetup};
-use openvpn3_backend::engine::secret::Secret;
-use openvpn3_backend::engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
+use openvpn_engine::crypto::cipher::Cipher;
+use openvpn_engine::crypto::static_key::{KeyDirection, StaticKey};
+use openvpn_engine::data::key::{DataKey, Format};
+use openvpn_engine::data::plane::{DataPlane, DataSetup};
+use openvpn_engine::secret::Secret;
+use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 
 /// Either end of a tunnel over UDP, ready to seal and to open.
 pub(crate) fn plane(

@@ -4,11 +4,11 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::device::{PLAIN, lose_one_percent, switch_offload_off, with_tunnel};
+use super::link::{lose_one_percent, switch_offload_off};
 use super::namespace::{SERVER_V4, World};
 use super::scene::{self, Login, Scene, Transport, Wrapping};
 use super::traffic::eight_transfers;
-use super::{Defer, skipped, skipped_connecting};
+use super::{Defer, skipped_connecting};
 
 /// Eight streams of so many bytes at once, through the program and a stock server; `port` is where the program believes
 /// the server to be.
@@ -71,31 +71,6 @@ fn eight_streams_arrive_unchanged_over_a_cable_that_loses_and_reorders() {
         let _over = Defer(|| over.store(true, Ordering::Relaxed));
         through_a_server(&scene, 1 << 21, CROSSING);
     });
-}
-
-#[test]
-fn eight_streams_arrive_unchanged_between_two_of_us() {
-    if skipped(&[]) {
-        return;
-    }
-    let world = World::new();
-    with_tunnel(&world, PLAIN, || eight_transfers(&world, 1 << 25));
-}
-
-#[test]
-fn eight_streams_arrive_unchanged_between_two_of_us_without_offload_and_with_losses() {
-    if skipped(&["ethtool", "nft"]) {
-        return;
-    }
-    let world = World::new();
-    for host in [&world.client, &world.server] {
-        switch_offload_off(host, "cable");
-    }
-    with_tunnel(&world, PLAIN, || eight_transfers(&world, 1 << 24));
-    for host in [&world.client, &world.server] {
-        lose_one_percent(host);
-    }
-    with_tunnel(&world, PLAIN, || eight_transfers(&world, 1 << 21));
 }
 
 /// A socket on the server's host that looks up now and then.

@@ -13,12 +13,12 @@ use super::{
     ConnectionConfig, Credentials, Endpoint, PeerInfo, Surroundings, TlsConfig, TlsVersion,
     Wrapping,
 };
-use crate::engine::event::AuthToken;
-use crate::engine::pki::pkcs12::Bundle;
-use crate::engine::pki::{self, Identity, PkiError, Trust};
-use crate::engine::profile::model::{Material, Profile, Remote, TlsOptions, WrappingText};
-use crate::engine::profile::proxy::Proxy;
-use crate::engine::secret::SecretText;
+use crate::event::AuthToken;
+use crate::pki::pkcs12::Bundle;
+use crate::pki::{self, Identity, PkiError, Trust};
+use crate::profile::model::{Material, Profile, Remote, TlsOptions, WrappingText};
+use crate::profile::proxy::Proxy;
+use crate::secret::SecretText;
 
 /// What is the same in every attempt of a session: keys, certificates, limits.
 #[derive(Debug)]

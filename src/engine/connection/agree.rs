@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use rustls::crypto::SecureRandom;
 
-use crate::engine::config::{ConnectionConfig, DataConfig, Framing};
-use crate::engine::control::auth::printable;
-use crate::engine::control::occ;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::data::key::Format;
-use crate::engine::data::plane::DataSetup;
-use crate::engine::error::ConnectionError;
-use crate::engine::profile::pushed::{PushError, PushedOptions};
+use crate::config::{ConnectionConfig, DataConfig, Framing};
+use crate::control::auth::printable;
+use crate::control::occ;
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::data::key::Format;
+use crate::data::plane::DataSetup;
+use crate::error::ConnectionError;
+use crate::profile::pushed::{PushError, PushedOptions};
 
 /// How data packets are to look, for the whole connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,7 @@ pub(super) fn incompatible(error: &PushError) -> ConnectionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::{CompressionPolicy, MssFix};
+    use crate::config::{CompressionPolicy, MssFix};
 
     fn data() -> DataConfig {
         DataConfig {

@@ -6,18 +6,18 @@ use super::agree::{Agreed, data_setup, incompatible};
 use super::live::{Live, Phase};
 use super::outputs::Outputs;
 use super::tunnel::Tunnel;
-use crate::engine::control::app_control::{self, Joiner};
-use crate::engine::control::auth::{encode_cr_response, printable};
-use crate::engine::control::message::{Message, Notice};
-use crate::engine::control::negotiator::Derivation;
-use crate::engine::control::push::{Items, Parts};
-use crate::engine::control::windows::Windows;
-use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Established, Event};
-use crate::engine::profile::error::Note;
-use crate::engine::profile::pushed::{CustomControl, PushedOptions};
-use crate::engine::secret::SecretText;
-use crate::engine::wire::head::KeyId;
+use crate::control::app_control::{self, Joiner};
+use crate::control::auth::{encode_cr_response, printable};
+use crate::control::message::{Message, Notice};
+use crate::control::negotiator::Derivation;
+use crate::control::push::{Items, Parts};
+use crate::control::windows::Windows;
+use crate::error::ConnectionError;
+use crate::event::{Ended, Established, Event};
+use crate::profile::error::Note;
+use crate::profile::pushed::{CustomControl, PushedOptions};
+use crate::secret::SecretText;
+use crate::wire::head::KeyId;
 
 /// What spans several messages.
 #[derive(Debug)]

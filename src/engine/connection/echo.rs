@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use crate::engine::data::checksum;
-use crate::engine::profile::tunnel::{RouteGateway, Topology, TunnelOptions};
+use crate::data::checksum;
+use crate::profile::tunnel::{RouteGateway, Topology, TunnelOptions};
 
 /// The two ends of an echo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ const LEAST: usize = HEADER + 4 + OURS.len();
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::profile::tunnel::Author;
+    use crate::profile::tunnel::Author;
 
     fn options(lines: &[&[&str]]) -> TunnelOptions {
         let mut options = TunnelOptions::default();

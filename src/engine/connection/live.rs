@@ -8,15 +8,15 @@ use super::doubt::{self, Doubt};
 use super::farewell::{Farewell, Manner};
 use super::outputs::Outputs;
 use super::tunnel::{PathNews, Tunnel};
-use crate::engine::config::{ConnectionConfig, Transport};
-use crate::engine::control::channel::Rejected;
-use crate::engine::control::keyring::{Keyring, Notice};
-use crate::engine::control::push::PushWait;
-use crate::engine::control::wrap::WrapError;
-use crate::engine::data::plane;
-use crate::engine::data::stats::{DropReason, Stats};
-use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Event, Input, Stage};
+use crate::config::{ConnectionConfig, Transport};
+use crate::control::channel::Rejected;
+use crate::control::keyring::{Keyring, Notice};
+use crate::control::push::PushWait;
+use crate::control::wrap::WrapError;
+use crate::data::plane;
+use crate::data::stats::{DropReason, Stats};
+use crate::error::ConnectionError;
+use crate::event::{Ended, Event, Input, Stage};
 
 /// The machines of one attempt.
 #[derive(Debug)]

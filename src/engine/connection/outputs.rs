@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::event::{Event, Output};
+use crate::event::{Event, Output};
 
 /// Events and packets in the order in which they came up.
 #[derive(Debug, Default)]

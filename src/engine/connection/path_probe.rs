@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::event::PathLimit;
+use crate::event::PathLimit;
 
 /// A search for the largest packets that pass. Without an answer to small ones nothing is concluded: not every server
 /// knows the question.

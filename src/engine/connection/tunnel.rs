@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use super::agree::{Agreed, interval, tun_mtu};
 use super::echo::Echo;
 use super::path_probe::{PathProbe, Size, Step, Verdict};
-use crate::engine::config::{ConnectionConfig, Transport};
-use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
-use crate::engine::data::key::DataKey;
-use crate::engine::data::plane::{DataPlane, DataSetup};
-use crate::engine::error::ConnectionError;
-use crate::engine::profile::pushed::PushedOptions;
+use crate::config::{ConnectionConfig, Transport};
+use crate::crypto::static_key::{KeyDirection, StaticKey};
+use crate::data::key::DataKey;
+use crate::data::plane::{DataPlane, DataSetup};
+use crate::error::ConnectionError;
+use crate::profile::pushed::PushedOptions;
 
 /// What is there once the server's options are.
 #[derive(Debug)]

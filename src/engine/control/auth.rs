@@ -6,10 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::engine::config::Credentials;
-use crate::engine::error::{Advance, ConnectionError, DynamicChallenge};
-use crate::engine::event::AuthToken;
-use crate::engine::secret::SecretText;
+use crate::config::Credentials;
+use crate::error::{Advance, ConnectionError, DynamicChallenge};
+use crate::event::AuthToken;
+use crate::secret::SecretText;
 
 /// What is sent as user name and password, at first and at each renegotiation.
 #[derive(Debug)]

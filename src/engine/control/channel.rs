@@ -20,13 +20,11 @@ use thiserror::Error;
 use super::recv_window::{Receipt, RecvWindow};
 use super::send_window::SendWindow;
 use super::wrap::{Opened, Side, WrapError, Wrapper};
-use crate::engine::config::{Transport, Wrapping};
-use crate::engine::secret::Secret;
-use crate::engine::wire::control::{
-    AckList, Acks, ControlBody, EarlyNegotiation, Message, SessionId,
-};
-use crate::engine::wire::head::{KeyId, Opcode, PacketHead};
-use crate::engine::wire::reader::Malformed;
+use crate::config::{Transport, Wrapping};
+use crate::secret::Secret;
+use crate::wire::control::{AckList, Acks, ControlBody, EarlyNegotiation, Message, SessionId};
+use crate::wire::head::{KeyId, Opcode, PacketHead};
+use crate::wire::reader::Malformed;
 
 /// What a channel is made of.
 #[derive(Debug, Clone)]

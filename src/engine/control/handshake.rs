@@ -7,9 +7,9 @@ use rustls::crypto::SecureRandom;
 use super::key_method::{self, ClientSource, ServerMessage, Texts};
 use super::message::{self, BadCommand, Inbox};
 use super::tls::{Tls, TlsFactory};
-use crate::engine::error::ConnectionError;
-use crate::engine::secret::{Secret, SecretBytes, SecretText};
-use crate::engine::wire::head::KeyId;
+use crate::error::ConnectionError;
+use crate::secret::{Secret, SecretBytes, SecretText};
+use crate::wire::head::KeyId;
 
 /// One negotiation, from the reset to a key, and the TLS session it leaves behind for messages.
 #[derive(Debug)]

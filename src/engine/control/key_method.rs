@@ -1,6 +1,6 @@
 //! The key-method-2 message, both directions.
 
-use crate::engine::secret::{Secret, SecretBytes, SecretText};
+use crate::secret::{Secret, SecretBytes, SecretText};
 
 /// Our random share of the keys.
 #[derive(Debug)]

@@ -11,13 +11,13 @@ use super::negotiator::{
 };
 use super::windows::Windows;
 use super::wrap::WrapError;
-use crate::engine::config::{ConnectionConfig, Transport};
-use crate::engine::crypto::static_key::StaticKey;
-use crate::engine::error::ConnectionError;
-use crate::engine::event::KeyTimes;
-use crate::engine::secret::SecretText;
-use crate::engine::timers::Timers;
-use crate::engine::wire::head::KeyId;
+use crate::config::{ConnectionConfig, Transport};
+use crate::crypto::static_key::StaticKey;
+use crate::error::ConnectionError;
+use crate::event::KeyTimes;
+use crate::secret::SecretText;
+use crate::timers::Timers;
+use crate::wire::head::KeyId;
 
 /// The negotiations of one connection: the first one, and those that renew its key.
 ///

@@ -4,8 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-use crate::engine::error::Advance;
-use crate::engine::secret::{SecretBytes, SecretText};
+use crate::error::Advance;
+use crate::secret::{SecretBytes, SecretText};
 
 /// What the server can say once keys are exchanged.
 #[derive(Debug, PartialEq, Eq)]

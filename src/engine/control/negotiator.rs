@@ -14,12 +14,12 @@ use super::key_method::Texts;
 use super::tls::TlsFactory;
 use super::wrap::Side;
 use super::{occ, peer_info};
-use crate::engine::config::ConnectionConfig;
-use crate::engine::crypto::derive::{self, DATA_KEYS_LABEL, DYNAMIC_TLS_CRYPT_LABEL, KeySources};
-use crate::engine::crypto::static_key::StaticKey;
-use crate::engine::error::ConnectionError;
-use crate::engine::secret::Secret;
-use crate::engine::wire::control::SessionId;
+use crate::config::ConnectionConfig;
+use crate::crypto::derive::{self, DATA_KEYS_LABEL, DYNAMIC_TLS_CRYPT_LABEL, KeySources};
+use crate::crypto::static_key::StaticKey;
+use crate::error::ConnectionError;
+use crate::secret::Secret;
+use crate::wire::control::SessionId;
 
 /// How data keys are derived, which the server decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

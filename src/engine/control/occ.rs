@@ -1,9 +1,9 @@
 //! The options string that old servers compare.
 
-use crate::engine::config::{ConnectionConfig, Framing, Transport, Wrapping};
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::static_key::KeyDirection;
+use crate::config::{ConnectionConfig, Framing, Transport, Wrapping};
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::crypto::static_key::KeyDirection;
 
 /// Our options string. The cipher it names is the one for servers that negotiate none.
 #[must_use]

@@ -1,7 +1,7 @@
 //! The IV_* lines that say what we can do.
 
-use crate::engine::config::{CompressionPolicy, ConnectionConfig};
-use crate::engine::crypto::cipher::Cipher;
+use crate::config::{CompressionPolicy, ConnectionConfig};
+use crate::crypto::cipher::Cipher;
 
 /// The whole text: what a server acts on first, then what only describes us.
 ///

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroize;
 
-use crate::engine::profile::pushed::PushError;
-use crate::engine::profile::pushed::split::{MAX_PUSH, continuation, split};
+use crate::profile::pushed::PushError;
+use crate::profile::pushed::split::{MAX_PUSH, continuation, split};
 
 /// The time between the exchanged keys and the server's options.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::wire::control::AckList;
+use crate::wire::control::AckList;
 
 /// The messages of one key that came in, and the acknowledgements that go out for them.
 #[derive(Debug, Default)]

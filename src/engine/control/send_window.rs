@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::engine::config::Transport;
-use crate::engine::wire::head::Opcode;
+use crate::config::Transport;
+use crate::wire::head::Opcode;
 
 /// The messages of one key that the peer has not acknowledged, at most six.
 #[derive(Debug)]

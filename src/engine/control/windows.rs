@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::config::Timing;
-use crate::engine::profile::pushed::PushedOptions;
+use crate::config::Timing;
+use crate::profile::pushed::PushedOptions;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]

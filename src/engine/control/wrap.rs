@@ -9,15 +9,15 @@ use std::time::Instant;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::engine::config::Wrapping;
-use crate::engine::crypto::ctr;
-use crate::engine::crypto::hmac::{Digest, HmacKey};
-use crate::engine::crypto::replay::TimedReplayWindow;
-use crate::engine::crypto::static_key::{KeyDirection, KeyHalf, StaticKey};
-use crate::engine::secret::Secret;
-use crate::engine::wire::control::{ControlBody, SessionId};
-use crate::engine::wire::head::{KeyId, PacketHead};
-use crate::engine::wire::reader::{Malformed, Reader};
+use crate::config::Wrapping;
+use crate::crypto::ctr;
+use crate::crypto::hmac::{Digest, HmacKey};
+use crate::crypto::replay::TimedReplayWindow;
+use crate::crypto::static_key::{KeyDirection, KeyHalf, StaticKey};
+use crate::secret::Secret;
+use crate::wire::control::{ControlBody, SessionId};
+use crate::wire::head::{KeyId, PacketHead};
+use crate::wire::reader::{Malformed, Reader};
 
 /// Which end of the connection this is. We are the client; the other end serves to test against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

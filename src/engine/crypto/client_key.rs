@@ -8,7 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::static_key::StaticKey;
-use crate::engine::secret::Secret;
+use crate::secret::Secret;
 
 /// A tls-crypt-v2 client key file.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use super::hmac::{Digest, HmacKey};
 use super::static_key::StaticKey;
-use crate::engine::secret::Secret;
+use crate::secret::Secret;
 
 /// The label under which TLS exports the keys of the data channel.
 pub const DATA_KEYS_LABEL: &str = "EXPORTER-OpenVPN-datakeys";

@@ -9,7 +9,7 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
 use super::aead::{AeadKey, NONCE_LEN};
 use super::cipher::Cipher;
 use super::replay::ReplayWindow;
-use crate::engine::secret::Secret;
+use crate::secret::Secret;
 
 /// The keys of both directions in the epoch format.
 ///

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::engine::secret::Secret;
+use crate::secret::Secret;
 
 /// The 256 bytes of an OpenVPN static key: `cipher[0] | hmac[0] | cipher[1] | hmac[1]`, 64 bytes each.
 ///

@@ -3,7 +3,7 @@
 use ring::hmac;
 use thiserror::Error;
 
-use crate::engine::secret::SecretBytes;
+use crate::secret::SecretBytes;
 
 /// The seed of one-time passwords: SHA-1, six digits, a new one every 30 seconds.
 #[derive(Debug)]

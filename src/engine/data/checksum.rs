@@ -80,19 +80,8 @@ const LANES: usize = 8;
 pub(super) mod tests {
     use proptest::prelude::*;
 
+    use super::super::model::by_the_book;
     use super::*;
-
-    /// The checksum by the book: big-endian words, one at a time, with the carry added at once.
-    pub(in crate::engine::data) fn by_the_book(parts: &[&[u8]]) -> u16 {
-        let bytes = parts.concat();
-        let mut total = 0_u16;
-        for pair in bytes.chunks(2) {
-            let value = u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
-            let (next, carry) = total.overflowing_add(value);
-            total = next + u16::from(carry);
-        }
-        !total
-    }
 
     proptest! {
         #[test]

@@ -8,8 +8,8 @@ use super::packet::take;
 use super::plane::DataSetup;
 use super::slot::{FORGERIES_MANY, FORGERIES_MAX, Head, LAST_IDS, refusal};
 use super::stats::DropReason;
-use crate::engine::crypto::aead::{AeadKey, NONCE_LEN, TAG_LEN};
-use crate::engine::crypto::replay::ReplayWindow;
+use crate::crypto::aead::{AeadKey, NONCE_LEN, TAG_LEN};
+use crate::crypto::replay::ReplayWindow;
 
 /// An AEAD key of the classic format.
 #[derive(Debug)]

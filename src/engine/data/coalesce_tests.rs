@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::data::model::{Model, any_model, assert_sound};
-use crate::engine::data::segment::tests::cut;
+use crate::data::model::{Model, any_model, assert_sound};
+use crate::data::segment::tests::cut;
 
 /// What goes to the device, one vector for each write: its header and its bytes.
 fn join(what: Join, packets: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {

@@ -7,8 +7,8 @@ use super::packet::take;
 use super::plane::DataSetup;
 use super::slot::Head;
 use super::stats::DropReason;
-use crate::engine::crypto::aead::TAG_LEN;
-use crate::engine::crypto::epoch::Epochs;
+use crate::crypto::aead::TAG_LEN;
+use crate::crypto::epoch::Epochs;
 
 /// An AEAD key of the epoch format.
 #[derive(Debug)]

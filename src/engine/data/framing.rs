@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::inflate::Algorithm;
 use super::stats::DropReason;
-use crate::engine::settings::Framing;
+use crate::settings::Framing;
 
 /// What a framing holds, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,11 +54,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::crypto::cipher::Cipher;
-    use crate::engine::data::key::Format;
-    use crate::engine::data::plane::tests::{key, mirrored, sealed, setup};
-    use crate::engine::data::plane::{DataPlane, DataSetup};
-    use crate::engine::settings::{CompressionPolicy, Framing};
+    use crate::crypto::cipher::Cipher;
+    use crate::data::key::Format;
+    use crate::data::plane::tests::{key, mirrored, sealed, setup};
+    use crate::data::plane::{DataPlane, DataSetup};
+    use crate::settings::{CompressionPolicy, Framing};
     use crate::testing::start;
 
     /// An IPv4 packet's first byte and 149 more of the same, as an LZ4 block: one literal, the rest copied from one

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
-use crate::engine::settings::Framing;
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::crypto::static_key::{KeyDirection, StaticKey};
+use crate::settings::Framing;
 
 /// One key for both directions, to be installed in the [`super::plane::DataPlane`].
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use super::packet::{put, take};
 use super::plane::DataSetup;
 use super::slot::{Head, LAST_IDS, refusal};
 use super::stats::DropReason;
-use crate::engine::crypto::cbc::{BLOCK_LEN, CbcKey};
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::replay::ReplayWindow;
+use crate::crypto::cbc::{BLOCK_LEN, CbcKey};
+use crate::crypto::hmac::Digest;
+use crate::crypto::replay::ReplayWindow;
 
 /// A key of an old cipher.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::checksum::tests::by_the_book;
 use super::packet::IpVersion;
 use super::vnet::{Gso, VnetHeader};
 
@@ -202,4 +201,16 @@ pub(crate) fn any_model(payload: impl Strategy<Value = Vec<u8>>) -> impl Strateg
                 payload,
             },
         )
+}
+
+/// The checksum by the book: big-endian words, one at a time, with the carry added at once.
+pub(crate) fn by_the_book(parts: &[&[u8]]) -> u16 {
+    let bytes = parts.concat();
+    let mut total = 0_u16;
+    for pair in bytes.chunks(2) {
+        let value = u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
+        let (next, carry) = total.overflowing_add(value);
+        total = next + u16::from(carry);
+    }
+    !total
 }

@@ -5,7 +5,7 @@ use super::fragment;
 use super::key::Format;
 use super::packet::{self, IpVersion, TCP, TCP_CHECKSUM, flag, put, take};
 use super::plane::DataSetup;
-use crate::engine::settings::{Framing, MssFix, PacketLimit, Transport};
+use crate::settings::{Framing, MssFix, PacketLimit, Transport};
 
 /// The largest segment size that fits into one tunnel packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,8 +175,8 @@ const IPV6_MORE: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::crypto::hmac::Digest;
-    use crate::engine::data::plane::tests::setup;
+    use crate::crypto::hmac::Digest;
+    use crate::data::plane::tests::setup;
 
     fn limit(mssfix: MssFix, format: Format, peer_id: bool, framing: Framing) -> Option<u16> {
         let setup = DataSetup { mssfix, ..setup() };

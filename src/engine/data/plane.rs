@@ -13,7 +13,7 @@ use super::key::{DataKey, KeyError};
 use super::mss::outer_headers;
 use super::slot::{Slot, head_of};
 use super::stats::{DropReason, Stats};
-use crate::engine::settings::{CompressionPolicy, MssFix, PacketLimit, Transport};
+use crate::settings::{CompressionPolicy, MssFix, PacketLimit, Transport};
 
 /// What the data channel needs to know beside its keys.
 #[derive(Debug, Clone)]

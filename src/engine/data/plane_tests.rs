@@ -11,14 +11,14 @@ use proptest::prelude::*;
 use rustls::crypto::GetRandomFailed;
 
 use super::*;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::static_key::{KeyDirection, StaticKey};
-use crate::engine::data::key::Format;
-use crate::engine::data::model::{Model, assert_sound};
-use crate::engine::data::packet::IpVersion;
-use crate::engine::secret::Secret;
-use crate::engine::settings::Framing;
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::crypto::static_key::{KeyDirection, StaticKey};
+use crate::data::key::Format;
+use crate::data::model::{Model, assert_sound};
+use crate::data::packet::IpVersion;
+use crate::secret::Secret;
+use crate::settings::Framing;
 use crate::testing::{hex, hex_array, start};
 
 /// Gives 0, 1, 2 and so on.
@@ -34,7 +34,7 @@ impl SecureRandom for Counting {
     }
 }
 
-pub(in crate::engine::data) fn setup() -> DataSetup {
+pub(in crate::data) fn setup() -> DataSetup {
     DataSetup {
         compression: CompressionPolicy::No,
         mssfix: MssFix::Off,
@@ -51,7 +51,7 @@ pub(in crate::engine::data) fn setup() -> DataSetup {
 }
 
 /// A key of the derivation's known block.
-pub(in crate::engine::data) fn key(key_id: u8, cipher: Cipher, format: Format) -> DataKey {
+pub(in crate::data) fn key(key_id: u8, cipher: Cipher, format: Format) -> DataKey {
     DataKey {
         key_id,
         cipher,
@@ -63,7 +63,7 @@ pub(in crate::engine::data) fn key(key_id: u8, cipher: Cipher, format: Format) -
     }
 }
 
-pub(in crate::engine::data) fn mirrored(key: &DataKey) -> DataKey {
+pub(in crate::data) fn mirrored(key: &DataKey) -> DataKey {
     DataKey {
         block: StaticKey(key.block.0.duplicate()),
         direction: KeyDirection::Inverse,
@@ -83,7 +83,7 @@ fn pair(key: &DataKey) -> (DataPlane, DataPlane) {
     (plane(key), plane(&mirrored(key)))
 }
 
-pub(in crate::engine::data) fn sealed(plane: &mut DataPlane, payload: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::data) fn sealed(plane: &mut DataPlane, payload: &[u8]) -> Option<Vec<u8>> {
     let (front, back) = plane.seal_room();
     let mut buffer = vec![0xee; front + payload.len() + back];
     buffer[front..front + payload.len()].copy_from_slice(payload);

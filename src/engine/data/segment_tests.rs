@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::data::model::{Model, any_model, assert_sound};
+use crate::data::model::{Model, any_model, assert_sound};
 
 pub(crate) fn cut(header: &VnetHeader, packet: &[u8]) -> Vec<Vec<u8>> {
     let mut segments = Segments::new(header, packet).unwrap();

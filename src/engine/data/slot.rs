@@ -11,8 +11,8 @@ use super::legacy::Legacy;
 use super::mss::{Kind, MssLimit};
 use super::plane::DataSetup;
 use super::stats::DropReason;
-use crate::engine::crypto::replay::ReplayWindow;
-use crate::engine::settings::Framing;
+use crate::crypto::replay::ReplayWindow;
+use crate::settings::Framing;
 
 /// One key that opens, and may seal.
 #[derive(Debug)]

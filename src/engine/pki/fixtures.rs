@@ -5,7 +5,7 @@ macro_rules! fixture {
     ($name:literal) => {
         include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/pki/",
+            "/../../tests/data/pki/",
             $name
         ))
     };
@@ -16,7 +16,7 @@ macro_rules! fixture_bytes {
     ($name:literal) => {
         include_bytes!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/pki/",
+            "/../../tests/data/pki/",
             $name
         ))
     };

@@ -112,7 +112,7 @@ mod tests {
 
     use super::super::{Identity, certificates, private_key};
     use super::*;
-    use crate::engine::secret::SecretText;
+    use crate::secret::SecretText;
 
     proptest! {
         #[test]

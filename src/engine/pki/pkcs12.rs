@@ -16,7 +16,7 @@ use super::der::{
 use super::encryption::{Passphrase, decrypt, iterations};
 use super::pkcs12_kdf::{Purpose, derive};
 use super::{Identity, PkiError, chain, pem, private_key};
-use crate::engine::secret::SecretText;
+use crate::secret::SecretText;
 
 /// What a bundle holds.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::der::{CONTEXT_0, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUE
 use super::encryption::{Passphrase, decrypt_pem};
 use super::pem::{self, PemBlock};
 use super::pkcs12::decrypt_key;
-use crate::engine::secret::SecretText;
+use crate::secret::SecretText;
 
 /// Whether the first private key of a PEM text is encrypted.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
 
 /// The longest list, in characters.
 const MAX_LIST: usize = 127;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::tunnel::Author;
 use super::value::{BadValue, choice, is_host_name, number, parsed, word};
-use crate::engine::settings::{DnsSec, DnsTransport};
+use crate::settings::{DnsSec, DnsTransport};
 
 /// All `dns` lines together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

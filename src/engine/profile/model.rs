@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::error::Place;
 use super::proxy::Proxy;
 use super::tunnel::TunnelOptions;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::replay::WIDEST;
-use crate::engine::crypto::static_key::KeyDirection;
-use crate::engine::secret::{SecretBytes, SecretText};
-use crate::engine::settings::{
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::crypto::replay::WIDEST;
+use crate::crypto::static_key::KeyDirection;
+use crate::secret::{SecretBytes, SecretText};
+use crate::settings::{
     CertProfile, CompressionPolicy, DataConfig, Framing, MssFix, PacketLimit, PeerChecks, PeerInfo,
     PullRules, Timing, TlsVersion, Transport,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{BadValue, choice, number, seconds, word};
-use crate::engine::settings::{Framing, MssFix, PacketLimit};
+use crate::settings::{Framing, MssFix, PacketLimit};
 
 /// `compress` and `comp-lzo` in the profile or in a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

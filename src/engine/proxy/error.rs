@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::engine::error::{ConnectionError, ProxyKind};
+use crate::error::{ConnectionError, ProxyKind};
 
 /// Why the way through a proxy does not open.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -154,7 +154,7 @@ pub(crate) mod tests {
     use rustls::time_provider::TimeProvider;
 
     use super::*;
-    use crate::engine::secret::SecretText;
+    use crate::secret::SecretText;
 
     #[derive(Debug)]
     struct Fixed;

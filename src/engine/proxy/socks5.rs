@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Opened, ProxyError, Step, known};
-use crate::engine::profile::model::Login;
-use crate::engine::secret::SecretBytes;
+use crate::profile::model::Login;
+use crate::secret::SecretBytes;
 
 /// What the proxy is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::error::ConnectionError;
+use crate::error::ConnectionError;
 
 /// What a session is about, the first number of its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::status::printable;
-use crate::engine::error::{DynamicChallenge, ProxyKind};
-use crate::engine::secret::SecretText;
+use crate::error::{DynamicChallenge, ProxyKind};
+use crate::secret::SecretText;
 
 /// The one type of question that front-ends answer (`CREDENTIALS`).
 pub const CREDENTIALS: u32 = 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::error::{Advance, ConnectionError, Retry};
 use super::login::Login;
 use super::settings::RetryRules;
-use crate::engine::profile::model::AuthRetry;
+use crate::profile::model::AuthRetry;
 
 /// What comes after an attempt that ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,10 +142,10 @@ const OVERRIDDEN_WAIT: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::error::DynamicChallenge;
-    use crate::engine::event::AuthToken;
-    use crate::engine::secret::SecretText;
-    use crate::engine::session::login::{LoginRules, Missing};
+    use crate::error::DynamicChallenge;
+    use crate::event::AuthToken;
+    use crate::secret::SecretText;
+    use crate::session::login::{LoginRules, Missing};
 
     fn login() -> Login {
         let mut login = Login::new(LoginRules {

@@ -235,8 +235,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::wire::head::PacketHead;
     use crate::testing::{hex, hex_array};
+    use crate::wire::head::PacketHead;
 
     fn session(text: &str) -> SessionId {
         SessionId::new(hex_array(text)).unwrap()

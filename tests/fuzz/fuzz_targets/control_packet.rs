@@ -1,9 +1,6 @@
-//! libFuzzer's door to `targets/control_packet.rs`.
+//! libFuzzer's door to `openvpn_engine::fuzzing::control_packet`.
 #![no_main]
 
 use std::time::Instant;
 
-#[path = "../targets/control_packet.rs"]
-mod target;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input, Instant::now()));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| openvpn_engine::fuzzing::control_packet::run(input, Instant::now()));

@@ -1,9 +1,6 @@
-//! libFuzzer's door to `targets/profile.rs`.
+//! libFuzzer's door to `openvpn_engine::fuzzing::profile`.
 #![no_main]
 
 use std::time::Instant;
 
-#[path = "../targets/profile.rs"]
-mod target;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input, Instant::now()));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| openvpn_engine::fuzzing::profile::run(input, Instant::now()));

@@ -1,9 +1,6 @@
-//! libFuzzer's door to `targets/saved.rs`.
+//! libFuzzer's door to `openvpn_engine::fuzzing::saved`.
 #![no_main]
 
 use std::time::Instant;
 
-#[path = "../targets/saved.rs"]
-mod target;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input, Instant::now()));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| openvpn_engine::fuzzing::saved::run(input, Instant::now()));

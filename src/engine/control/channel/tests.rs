@@ -5,8 +5,8 @@ mod link;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::crypto::client_key::ClientKey;
-use crate::engine::crypto::static_key::StaticKey;
+use crate::crypto::client_key::ClientKey;
+use crate::crypto::static_key::StaticKey;
 use crate::testing::{hex, start};
 
 const TIMEOUT: Duration = Duration::from_secs(1);

@@ -3,9 +3,9 @@
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 use thiserror::Error as ThisError;
 
-use crate::engine::control::verify::Refusal;
-use crate::engine::error::ConnectionError;
-use crate::engine::pki::PkiError;
+use crate::control::verify::Refusal;
+use crate::error::ConnectionError;
+use crate::pki::PkiError;
 
 /// Why the profile's TLS settings cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]

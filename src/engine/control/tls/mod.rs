@@ -18,12 +18,12 @@ use rustls::{ClientConfig, ClientConnection};
 pub use self::error::{TlsError, TlsSetupError};
 use self::parameters::Parameters;
 use super::verify::Verifier;
-use crate::engine::config::{Surroundings, TlsConfig};
-use crate::engine::pki::certificate::Certificate;
-use crate::engine::pki::chain::complete;
-use crate::engine::pki::name::subject_of;
-use crate::engine::pki::{Identity, PkiError};
-use crate::engine::secret::SecretBytes;
+use crate::config::{Surroundings, TlsConfig};
+use crate::pki::certificate::Certificate;
+use crate::pki::chain::complete;
+use crate::pki::name::subject_of;
+use crate::pki::{Identity, PkiError};
+use crate::secret::SecretBytes;
 
 /// What all TLS sessions of one attempt have in common: the first one and those of renegotiations.
 #[derive(Debug, Clone)]

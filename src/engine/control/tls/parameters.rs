@@ -7,7 +7,7 @@ use rustls::{
 };
 
 use super::TlsSetupError;
-use crate::engine::config::{CertProfile, TlsConfig, TlsVersion};
+use crate::config::{CertProfile, TlsConfig, TlsVersion};
 
 /// What a `ClientHello` may offer.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::*;
-use crate::engine::config::{CertProfile, CertType, PeerChecks, TlsVersion};
-use crate::engine::pki::fixtures::fixture;
-use crate::engine::pki::{Trust, certificates};
-use crate::engine::secret::SecretText;
+use crate::config::{CertProfile, CertType, PeerChecks, TlsVersion};
+use crate::pki::fixtures::fixture;
+use crate::pki::{Trust, certificates};
+use crate::secret::SecretText;
 
 #[derive(Debug)]
 struct In2030;

@@ -3,9 +3,9 @@
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::Refusal;
-use crate::engine::config::{CertType, HashCheck, NameCheck, PeerChecks};
-use crate::engine::pki::certificate::Certificate;
-use crate::engine::pki::name;
+use crate::config::{CertType, HashCheck, NameCheck, PeerChecks};
+use crate::pki::certificate::Certificate;
+use crate::pki::name;
 
 /// All checks of `wanted`. The chain is the leaf, then its issuers as far as they are known.
 pub(super) fn check(wanted: &PeerChecks, chain: &[&Certificate<'_>]) -> Result<(), Refusal> {

@@ -13,13 +13,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use thiserror::Error as ThisError;
 
-use crate::engine::config::{CertProfile, PeerChecks, TlsConfig};
-use crate::engine::pki::certificate::Certificate;
-use crate::engine::pki::chain::{self, Rules};
-use crate::engine::pki::distrust::Distrust;
-use crate::engine::pki::revocation::Revocations;
-use crate::engine::pki::signature::{Hash, KeyKind, Scheme, SignatureError, Strength};
-use crate::engine::pki::{PkiError, Trust};
+use crate::config::{CertProfile, PeerChecks, TlsConfig};
+use crate::pki::certificate::Certificate;
+use crate::pki::chain::{self, Rules};
+use crate::pki::distrust::Distrust;
+use crate::pki::revocation::Revocations;
+use crate::pki::signature::{Hash, KeyKind, Scheme, SignatureError, Strength};
+use crate::pki::{PkiError, Trust};
 
 /// Why a server's certificate was refused; the text names the check and the subject.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]

@@ -1,9 +1,9 @@
 //! Chains and checks against the fixtures; the clock stands at the year 2030.
 
 use super::*;
-use crate::engine::config::{CertType, HashCheck, NameCheck};
-use crate::engine::pki::fixtures::{fixture, fixture_bytes};
-use crate::engine::pki::{certificates, revocation_list_from_der};
+use crate::config::{CertType, HashCheck, NameCheck};
+use crate::pki::fixtures::{fixture, fixture_bytes};
+use crate::pki::{certificates, revocation_list_from_der};
 
 const IN_2030: i64 = 1_893_456_000;
 const IN_2020: i64 = 1_577_836_800;

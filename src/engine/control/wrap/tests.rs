@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::crypto::client_key::ClientKey;
-use crate::engine::wire::control::Message;
-use crate::engine::wire::head::Opcode;
+use crate::crypto::client_key::ClientKey;
 use crate::testing::{hex, hex_array, start};
+use crate::wire::control::Message;
+use crate::wire::head::Opcode;
 
 const STATIC_KEY: &str = "
     37268ea8f95d7f71f9fb8fc03770c460daf714a483d815c013ce0a537efc18f2

@@ -1,7 +1,7 @@
 //! Packets with the header of `fragment`, whole and in pieces.
 
 use super::*;
-use crate::engine::settings::PacketLimit;
+use crate::settings::PacketLimit;
 
 /// A client that expects pieces, and a server whose payloads are made by the test.
 fn client_and_server(cipher: Cipher, format: Format, framing: Framing) -> (DataPlane, DataPlane) {

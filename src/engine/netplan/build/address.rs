@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::Notes;
-use crate::engine::netplan::DeviceAddress;
-use crate::engine::profile::tunnel::{Ifconfig4, RouteGateway, Topology, TunnelOptions};
+use crate::netplan::DeviceAddress;
+use crate::profile::tunnel::{Ifconfig4, RouteGateway, Topology, TunnelOptions};
 
 /// What the tunnel has.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Notes;
 use super::address::Addresses;
-use crate::engine::netplan::{DnsPlan, DnsServer, DnsTransport};
-use crate::engine::profile::dns::{DhcpOption, DnsServerOption};
-use crate::engine::profile::model::{DnsUse, Profile};
-use crate::engine::profile::tunnel::{Redirect, TunnelOptions};
+use crate::netplan::{DnsPlan, DnsServer, DnsTransport};
+use crate::profile::dns::{DhcpOption, DnsServerOption};
+use crate::profile::model::{DnsUse, Profile};
+use crate::profile::tunnel::{Redirect, TunnelOptions};
 
 /// Public servers for `dns-fallback-google`.
 const PUBLIC: [Ipv4Addr; 2] = [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(8, 8, 4, 4)];

@@ -11,10 +11,10 @@ use thiserror::Error;
 use self::address::Addresses;
 use self::route::Routes;
 use super::NetPlan;
-use crate::engine::profile::error::{Note, Place};
-use crate::engine::profile::model::{Profile, RemoteOptions, UnusedFamily};
-use crate::engine::profile::pushed::PushedOptions;
-use crate::engine::profile::tunnel::TunnelOptions;
+use crate::profile::error::{Note, Place};
+use crate::profile::model::{Profile, RemoteOptions, UnusedFamily};
+use crate::profile::pushed::PushedOptions;
+use crate::profile::tunnel::TunnelOptions;
 
 /// Why there can be no tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -7,10 +7,8 @@ use ipnet::IpNet;
 
 use super::Notes;
 use super::address::Addresses;
-use crate::engine::netplan::{HostRoute, Route, RouteVia};
-use crate::engine::profile::tunnel::{
-    Redirect, RouteDestination, RouteOption, RouteWay, TunnelOptions,
-};
+use crate::netplan::{HostRoute, Route, RouteVia};
+use crate::profile::tunnel::{Redirect, RouteDestination, RouteOption, RouteWay, TunnelOptions};
 
 /// All of IPv4, in parts that win over any default route.
 const ALL_IPV4: [&str; 2] = ["0.0.0.0/1", "128.0.0.0/1"];

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::super::diff::{Change, Difference};
 use super::super::{DnsSec, DnsTransport, RouteVia};
 use super::*;
-use crate::engine::profile::model::DnsUse;
-use crate::engine::profile::pushed::split::split;
-use crate::engine::settings::PullRules;
+use crate::profile::model::DnsUse;
+use crate::profile::pushed::split::split;
+use crate::settings::PullRules;
 
 const SERVER: &str = "198.51.100.7";
 const IP4: &str = "ifconfig 10.8.0.2 255.255.255.0,topology subnet,route-gateway 10.8.0.1";

@@ -1,12 +1,12 @@
 //! What only the whole profile shows: what is missing, what contradicts what.
 
 use super::Interpreter;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::profile::error::{Note, Place, ProfileError};
-use crate::engine::profile::model::{Profile, Remote};
-use crate::engine::profile::proxy::Proxy;
-use crate::engine::profile::value::{BadValue, choice};
-use crate::engine::settings::Transport;
+use crate::crypto::cipher::Cipher;
+use crate::profile::error::{Note, Place, ProfileError};
+use crate::profile::model::{Profile, Remote};
+use crate::profile::proxy::Proxy;
+use crate::profile::value::{BadValue, choice};
+use crate::settings::Transport;
 
 impl Interpreter<'_, '_> {
     /// Checks the whole and hands it out.
@@ -193,7 +193,7 @@ const IDENTITY: &[&str] = &[
 
 impl Profile {
     /// Leaves out the UDP remotes that would go through an HTTP proxy.
-    pub(in crate::engine::profile) fn drop_unreachable(&mut self) -> Result<(), &'static str> {
+    pub(in crate::profile) fn drop_unreachable(&mut self) -> Result<(), &'static str> {
         let reachable = |remote: &Remote| {
             remote.transport == Transport::Tcp
                 || !matches!(remote.options.proxy, Some(Proxy::Http(_)))

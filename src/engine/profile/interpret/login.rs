@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Interpreter, switch};
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::model::{AuthRetry, Login, StaticChallenge};
-use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, choice, word};
-use crate::engine::secret::SecretText;
+use crate::profile::lexer::Directive;
+use crate::profile::model::{AuthRetry, Login, StaticChallenge};
+use crate::profile::tunnel::Applied;
+use crate::profile::value::{BadValue, choice, word};
+use crate::secret::SecretText;
 
 impl Interpreter<'_, '_> {
     pub(super) fn apply_login(

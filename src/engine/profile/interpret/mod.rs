@@ -19,8 +19,8 @@ use super::model::{Material, Profile};
 use super::table::{self, Scope, Treatment};
 use super::tunnel::{Applied, Author};
 use super::value::{BadValue, word};
-use crate::engine::secret::SecretBytes;
-use crate::engine::settings::Transport;
+use crate::secret::SecretBytes;
+use crate::settings::Transport;
 
 /// Reads a file that the profile names.
 pub type Load<'a> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'a;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::Interpreter;
 use super::proxy::ProxyDraft;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::static_key::KeyDirection;
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::model::{AddressFamily, Material, Remote, RemoteOptions, WrappingText};
-use crate::engine::profile::transfer;
-use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, choice, host, number, seconds, word};
-use crate::engine::settings::{MssFix, PacketLimit, Timing, Transport};
+use crate::crypto::hmac::Digest;
+use crate::crypto::static_key::KeyDirection;
+use crate::profile::lexer::Directive;
+use crate::profile::model::{AddressFamily, Material, Remote, RemoteOptions, WrappingText};
+use crate::profile::transfer;
+use crate::profile::tunnel::Applied;
+use crate::profile::value::{BadValue, choice, host, number, seconds, word};
+use crate::settings::{MssFix, PacketLimit, Timing, Transport};
 
 /// One `remote` line.
 #[derive(Debug, Clone)]

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::Interpreter;
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::pushed::{PullAction, PullFilter};
-use crate::engine::profile::transfer;
-use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{
-    BadValue, at_least_a_second, buffer, choice, number, seconds, word,
-};
-use crate::engine::settings::CompressionPolicy;
+use crate::profile::lexer::Directive;
+use crate::profile::pushed::{PullAction, PullFilter};
+use crate::profile::transfer;
+use crate::profile::tunnel::Applied;
+use crate::profile::value::{BadValue, at_least_a_second, buffer, choice, number, seconds, word};
+use crate::settings::CompressionPolicy;
 
 impl Interpreter<'_, '_> {
     pub(super) fn apply_session(

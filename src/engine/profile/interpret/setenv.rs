@@ -1,10 +1,10 @@
 //! `setenv`, and what Access Server writes into comments.
 
 use super::{Interpreter, switch};
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, word};
-use crate::engine::secret::SecretText;
+use crate::profile::lexer::Directive;
+use crate::profile::tunnel::Applied;
+use crate::profile::value::{BadValue, word};
+use crate::secret::SecretText;
 
 impl Interpreter<'_, '_> {
     pub(super) fn setenv(&mut self, args: &[&str]) -> Result<Applied, BadValue> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::crypto::static_key::KeyDirection;
-use crate::engine::profile::model::{AddressFamily, WrappingText};
-use crate::engine::profile::proxy::{HttpAuth, Proxy};
-use crate::engine::secret::SecretText;
-use crate::engine::settings::{
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::crypto::static_key::KeyDirection;
+use crate::profile::model::{AddressFamily, WrappingText};
+use crate::profile::proxy::{HttpAuth, Proxy};
+use crate::secret::SecretText;
+use crate::settings::{
     CertType, CompressionPolicy, Framing, MssFix, NameCheck, TlsVersion, Transport,
 };
 

@@ -6,18 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Interpreter, words_in};
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::profile::cipher_list;
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::model::Material;
-use crate::engine::profile::transfer::{self, Compression};
-use crate::engine::profile::tunnel::Applied;
-use crate::engine::profile::value::{BadValue, choice, hex, number, word};
-use crate::engine::secret::SecretBytes;
-use crate::engine::settings::{
-    CertProfile, CertType, CompressionPolicy, HashCheck, NameCheck, TlsVersion,
-};
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::profile::cipher_list;
+use crate::profile::lexer::Directive;
+use crate::profile::model::Material;
+use crate::profile::transfer::{self, Compression};
+use crate::profile::tunnel::Applied;
+use crate::profile::value::{BadValue, choice, hex, number, word};
+use crate::secret::SecretBytes;
+use crate::settings::{CertProfile, CertType, CompressionPolicy, HashCheck, NameCheck, TlsVersion};
 
 /// What is settled when all is known.
 #[derive(Debug, Default)]
@@ -133,7 +131,7 @@ impl Interpreter<'_, '_> {
             "key-method" => {
                 choice(args, 0, &[("2", ())])?;
             }
-            "sni" => tls.sni = Some(crate::engine::profile::value::host(args, 0)?),
+            "sni" => tls.sni = Some(crate::profile::value::host(args, 0)?),
             "tls-cert-profile" => {
                 const PROFILES: &[(&str, CertProfile)] = &[
                     ("insecure", CertProfile::Insecure),

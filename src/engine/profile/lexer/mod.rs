@@ -3,7 +3,7 @@
 mod token;
 
 use super::error::{Place, ProfileError};
-use crate::engine::secret::SecretText;
+use crate::secret::SecretText;
 
 pub use token::{Argument, BadLine, tokenise};
 

@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::error::{Note, Place};
 use super::model::{DnsUse, Profile, Remote, UnusedFamily};
 use super::value::is_host_name;
-use crate::engine::secret::SecretText;
-use crate::engine::settings::{CertProfile, CompressionPolicy, TlsVersion, Transport};
+use crate::secret::SecretText;
+use crate::settings::{CertProfile, CompressionPolicy, TlsVersion, Transport};
 
 /// A value as it is given: on the command line always as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

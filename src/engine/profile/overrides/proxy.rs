@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{BadOverride, Override, ProxyOverride};
-use crate::engine::profile::model::{Login, Profile, RemoteOptions};
-use crate::engine::profile::proxy::{HttpAuth, HttpProxy, Proxy};
-use crate::engine::secret::SecretText;
+use crate::profile::model::{Login, Profile, RemoteOptions};
+use crate::profile::proxy::{HttpAuth, HttpProxy, Proxy};
+use crate::secret::SecretText;
 
 impl Profile {
     /// What is wanted about the proxy, and which remotes it then reaches.

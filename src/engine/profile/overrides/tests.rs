@@ -1,8 +1,8 @@
 //! The laws and examples of this room.
 
 use super::*;
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::profile::proxy::{HttpAuth, Proxy};
+use crate::crypto::cipher::Cipher;
+use crate::profile::proxy::{HttpAuth, Proxy};
 
 const BASE: &str =
     "client\n<ca>\nx\n</ca>\nauth-user-pass\nremote a.example 1194 udp\nremote b.example 443 tcp\n";

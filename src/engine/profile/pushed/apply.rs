@@ -7,13 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{CustomControl, PushError, PushedOptions};
-use crate::engine::profile::transfer::{self, Compression};
-use crate::engine::profile::tunnel::{Applied, Author};
-use crate::engine::profile::value::{
-    BadValue, at_least_a_second, buffer, number, parsed, seconds, word,
-};
-use crate::engine::secret::SecretText;
-use crate::engine::settings::{CompressionPolicy, PullRules};
+use crate::profile::transfer::{self, Compression};
+use crate::profile::tunnel::{Applied, Author};
+use crate::profile::value::{BadValue, at_least_a_second, buffer, number, parsed, seconds, word};
+use crate::secret::SecretText;
+use crate::settings::{CompressionPolicy, PullRules};
 
 /// Why an option is not in force.
 pub(super) enum Trouble {
@@ -193,12 +191,12 @@ impl CustomControl {
     }
 }
 
-fn digest(name: &str) -> Result<crate::engine::crypto::hmac::Digest, PushError> {
+fn digest(name: &str) -> Result<crate::crypto::hmac::Digest, PushError> {
     let unknown = || PushError::Algorithm {
         option: "auth",
         name: name.to_owned(),
     };
-    crate::engine::profile::cipher_list::digest(name).ok_or_else(unknown)
+    crate::profile::cipher_list::digest(name).ok_or_else(unknown)
 }
 
 /// -1 switches to `DATA_V2` with an undefined id.

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{PullAction, PushError};
-use crate::engine::settings::PullRules;
+use crate::settings::PullRules;
 
 /// What becomes of one pushed option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

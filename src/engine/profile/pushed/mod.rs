@@ -18,11 +18,11 @@ use super::error::{Note, Place};
 use super::lexer::tokenise;
 use super::table::{self, Scope, Treatment};
 use super::tunnel::{Applied, TunnelOptions};
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::crypto::hmac::Digest;
-use crate::engine::secret::SecretText;
-use crate::engine::settings::{Framing, MssFix, PullRules};
-pub use crate::engine::settings::{PullAction, PullFilter};
+use crate::crypto::cipher::Cipher;
+use crate::crypto::hmac::Digest;
+use crate::secret::SecretText;
+use crate::settings::{Framing, MssFix, PullRules};
+pub use crate::settings::{PullAction, PullFilter};
 
 /// One option as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::split::split;
 use super::*;
-use crate::engine::settings::CompressionPolicy;
+use crate::settings::CompressionPolicy;
 
 fn reply(text: &str) -> Result<(PushedOptions, Vec<Note>), PushError> {
     reply_with(text, &PullRules::default())

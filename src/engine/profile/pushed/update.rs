@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::filter::{Verdict, judge};
 use super::{PushError, PushedOption, PushedOptions, note, tokens};
-use crate::engine::profile::error::Note;
-use crate::engine::profile::table::{self, Scope, Treatment};
-use crate::engine::settings::PullRules;
+use crate::profile::error::Note;
+use crate::profile::table::{self, Scope, Treatment};
+use crate::settings::PullRules;
 
 /// One item: `[-][?]option [args]`.
 struct Item<'a> {

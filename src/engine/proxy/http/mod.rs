@@ -13,9 +13,9 @@ use self::answer::Answer;
 use self::challenge::Challenge;
 use self::digest::Digest;
 use super::{Opened, ProxyError, Step, bracketed, known};
-use crate::engine::config::Surroundings;
-use crate::engine::profile::proxy::{HttpAuth, HttpProxy};
-use crate::engine::secret::SecretBytes;
+use crate::config::Surroundings;
+use crate::profile::proxy::{HttpAuth, HttpProxy};
+use crate::secret::SecretBytes;
 
 /// Our side of the conversation. It begins without a login, unless the profile names the method; a proxy that wants one
 /// gets it on a second connection, once.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::proxy::tests::{login, surroundings};
+use crate::proxy::tests::{login, surroundings};
 
 fn proxy(auth: HttpAuth) -> HttpProxy {
     HttpProxy {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::scene::{Scene, device, lost, start};
-use crate::engine::event::{Event, KeyTimes, Stage};
-use crate::engine::session::command::Command;
-use crate::engine::session::effect::Report;
+use crate::event::{Event, KeyTimes, Stage};
+use crate::session::command::Command;
+use crate::session::effect::Report;
 
 fn words(scene: &Scene) -> (String, String) {
     let doing = scene.session.doing();

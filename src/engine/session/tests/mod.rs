@@ -20,9 +20,9 @@ use super::saved::Saved;
 use super::status::StatusMinor;
 use super::user_input::InputError;
 use super::{Autonomy, Registration};
-use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Event, Input, Stage};
-use crate::engine::secret::SecretText;
+use crate::error::ConnectionError;
+use crate::event::{Ended, Event, Input, Stage};
+use crate::secret::SecretText;
 
 #[test]
 fn a_session_goes_from_profile_to_connected_by_itself() {

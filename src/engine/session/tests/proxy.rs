@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use super::scene::{Scene, address};
-use crate::engine::error::{ConnectionError, ProxyKind};
-use crate::engine::profile::proxy::Proxy;
-use crate::engine::secret::SecretText;
-use crate::engine::session::command::{Answer, Command};
-use crate::engine::session::effect::{Effect, Launch, Report};
-use crate::engine::session::ended::EndClass;
-use crate::engine::session::network::Step;
+use crate::error::{ConnectionError, ProxyKind};
+use crate::profile::proxy::Proxy;
+use crate::secret::SecretText;
+use crate::session::command::{Answer, Command};
+use crate::session::effect::{Effect, Launch, Report};
+use crate::session::ended::EndClass;
+use crate::session::network::Step;
 
 const HTTP: &str = "proto tcp\nhttp-proxy proxy.example 3128\n";
 const SOCKS: &str = "proto udp4\nsocks-proxy proxy.example\n";

@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use rustls::time_provider::DefaultTimeProvider;
 
-use crate::engine::config::{PeerInfo, Surroundings};
-use crate::engine::crypto::cipher::Cipher;
-use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Established, Event, KeyTimes, Stage};
-use crate::engine::profile::model::Profile;
-use crate::engine::profile::pushed::PushedOptions;
-use crate::engine::profile::pushed::split::split;
-use crate::engine::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
-use crate::engine::session::command::{Accepted, Command, Refusal};
-use crate::engine::session::effect::{Effect, Loaded, Report};
-use crate::engine::session::ended::EndClass;
-use crate::engine::session::machine::{Output, Session};
-use crate::engine::session::network::{Device, Step};
-use crate::engine::session::saved::Saved;
-use crate::engine::session::status::StatusMinor;
-use crate::engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
-use crate::engine::settings::PullRules;
+use crate::config::{PeerInfo, Surroundings};
+use crate::crypto::cipher::Cipher;
+use crate::error::ConnectionError;
+use crate::event::{Ended, Established, Event, KeyTimes, Stage};
+use crate::profile::model::Profile;
+use crate::profile::pushed::PushedOptions;
+use crate::profile::pushed::split::split;
+use crate::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
+use crate::session::command::{Accepted, Command, Refusal};
+use crate::session::effect::{Effect, Loaded, Report};
+use crate::session::ended::EndClass;
+use crate::session::machine::{Output, Session};
+use crate::session::network::{Device, Step};
+use crate::session::saved::Saved;
+use crate::session::status::StatusMinor;
+use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use crate::settings::PullRules;
 
 /// A session, a clock, and what the session said.
 pub(super) struct Scene {

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::scene::{Scene, address, device, established, lost};
-use crate::engine::error::ConnectionError;
-use crate::engine::event::{Ended, Event, Stage};
-use crate::engine::netplan::NetPlan;
-use crate::engine::session::command::Command;
-use crate::engine::session::effect::{Effect, Report};
-use crate::engine::session::network::Step;
+use crate::error::ConnectionError;
+use crate::event::{Ended, Event, Stage};
+use crate::netplan::NetPlan;
+use crate::session::command::Command;
+use crate::session::effect::{Effect, Report};
+use crate::session::network::Step;
 
 /// What a random walk does next.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,99 @@
+//! `kill-switch up` and `kill-switch down`.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use rustix::fs::{Gid, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use tracing::{error, info};
+
+use crate::log;
+use crate::network::kill_switch::{FOLDER, KillSwitch};
+use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
+
+/// What is done to the kill switch of an instance.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KillSwitchCommand {
+    /// Let nothing leave this machine but through the tunnel of an instance, until `down`.
+    Up {
+        /// The instance of the unit openvpn3-backend@.service.
+        instance: String,
+        /// The local network stays within reach.
+        #[arg(long)]
+        allow_lan: bool,
+    },
+    /// Let everything leave again.
+    Down {
+        /// The instance of the unit openvpn3-backend@.service.
+        instance: String,
+    },
+}
+
+/// Does it.
+#[must_use]
+pub fn main(command: &KillSwitchCommand) -> ExitCode {
+    drop(log::init(LOG_LEVEL, None));
+    match obey(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "the kill switch stays as it is");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: &KillSwitchCommand) -> io::Result<()> {
+    let (KillSwitchCommand::Up { instance, .. } | KillSwitchCommand::Down { instance }) = command;
+    let instance = Instance::from_argument(instance)
+        .ok_or_else(|| io::Error::other("this cannot be the name of an instance"))?;
+    become_owner_of(Path::new(RUNTIME_DIRECTORY))?;
+    let folder = Path::new(FOLDER);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let switch = KillSwitch::new(folder);
+    match command {
+        KillSwitchCommand::Up { allow_lan, .. } => {
+            // What a session has opened already stays open.
+            let mut record = switch.record(instance.name()).unwrap_or_default();
+            record.allow_lan = *allow_lan;
+            switch.up(instance.name(), &record)?;
+            info!(instance = instance.name(), "the kill switch is up");
+        }
+        KillSwitchCommand::Down { .. } => {
+            switch.down(instance.name())?;
+            info!(instance = instance.name(), "the kill switch is down");
+        }
+    }
+    Ok(())
+}
+
+/// Root becomes the account that owns the directory, and keeps the right to set up the network: what it writes there
+/// cannot lead it elsewhere, and the sessions of the account can change it.
+fn become_owner_of(directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+        let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+        // One thread alone runs in this command.
+        rustix::thread::set_keep_capabilities(true)?;
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_gid(group, group, group)?;
+        rustix::thread::set_thread_res_uid(user, user, user)?;
+        rustix::thread::set_capabilities(
+            None,
+            CapabilitySets {
+                effective: CapabilitySet::NET_ADMIN,
+                permitted: CapabilitySet::NET_ADMIN,
+                inheritable: CapabilitySet::empty(),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+const LOG_LEVEL: u32 = 3;

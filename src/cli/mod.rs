@@ -1,0 +1,302 @@
+//! The command line, and `check PROFILE` and `connect PROFILE`: the front of the loop without a bus.
+
+pub mod kill_switch;
+pub mod manual;
+#[cfg(feature = "benchmark")]
+pub mod mirror;
+pub mod sessions;
+pub mod show;
+pub mod terminal;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use rustls::time_provider::DefaultTimeProvider;
+use tokio::sync::mpsc;
+use tracing::{debug, error};
+
+use crate::bus;
+use crate::cli::kill_switch::KillSwitchCommand;
+use crate::cli::manual::{CompletionsArgs, ManualArgs};
+use crate::cli::sessions::{ListArgs, SessionName};
+use crate::daemon::check::Judgement;
+use crate::daemon::client_identity;
+use crate::daemon::executor::{Effects, Work};
+use crate::daemon::managed::SessionArgs;
+use crate::daemon::managed::unit::DescribeArgs;
+use crate::daemon::profile_file::ProfileFile;
+use crate::daemon::session_loop::{Front, Loop};
+use crate::daemon::signals::Signals;
+use crate::daemon::standalone::exec_steps::{CleanupArgs, PrepareArgs, UpkeepArgs};
+use crate::daemon::starter::StarterOptions;
+use crate::log;
+use crate::network::foreground_record::ForegroundRecord;
+use crate::network::monitor::Changes;
+use crate::network::{LocalOptions, Network, NetworkBy};
+use crate::sys::clock::Clock;
+use crate::sys::runtime;
+use crate::systemd::exit;
+use openvpn_engine::config::Surroundings;
+use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::effect::Summary;
+use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::machine::Session;
+use openvpn_engine::session::status::Status;
+use openvpn_engine::session::user_input::{Attention, InputGroup, Question};
+use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use openvpn_engine::settings::Transport;
+
+/// The OpenVPN client for Linux that is native to systemd.
+#[derive(Debug, Parser)]
+#[command(version, after_help = after_help())]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say every problem of a profile.
+    #[command(after_help = after_help())]
+    Check(CheckArgs),
+    /// Write the completions of a shell; for packages.
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
+    /// Connect, and stay connected until a signal comes.
+    ///
+    /// SIGINT and SIGTERM leave (the second one at once), SIGHUP reads the profile again, SIGUSR1 connects again,
+    /// SIGUSR2 logs the counters.
+    #[command(after_help = after_help())]
+    Connect(ConnectArgs),
+    /// Take back what the session of one unit left in force; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Cleanup(CleanupArgs),
+    /// Have systemd show whose session the unit of a session manager runs; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Describe(DescribeArgs),
+    /// Change DNS for a session that may not; for openvpn3-backend-dns@.service.
+    #[command(hide = true)]
+    DnsHelper,
+    /// Say goodbye to the server, and end a session.
+    Disconnect(SessionName),
+    /// Have systemd forget that the session of a session manager failed; for openvpn3-backend-forget@.service.
+    #[command(hide = true)]
+    Forget(UpkeepArgs),
+    /// Show the sessions of units.
+    List(ListArgs),
+    /// Leave the server, keep the session.
+    Pause(SessionName),
+    /// Connect a session again.
+    Restart(SessionName),
+    /// Go on after a pause.
+    Resume(SessionName),
+    /// Show the counters of a session.
+    Statistics(SessionName),
+    /// Show what a session is doing.
+    Status(SessionName),
+    /// Let nothing leave this machine but through a tunnel; for openvpn3-backend-killswitch@.service.
+    #[command(subcommand)]
+    KillSwitch(KillSwitchCommand),
+    /// Write a page of the manual; for packages.
+    #[command(hide = true)]
+    Manual(ManualArgs),
+    /// Carry packets without a control channel; for benchmarks.
+    #[cfg(feature = "benchmark")]
+    #[command(hide = true)]
+    Mirror(mirror::MirrorArgs),
+    /// Copy the profile of one unit for the account of its session; for openvpn3-backend@.service.
+    #[command(hide = true)]
+    Prepare(PrepareArgs),
+    /// Run the session of one unit; for openvpn3-backend@.service.
+    Session(SessionArgs),
+    /// Start sessions for the session manager; for openvpn3-backend-starter.service.
+    #[command(version)]
+    Starter(StarterOptions),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The profile.
+    pub profile: PathBuf,
+    /// Set an override, as OPTION=VALUE.
+    #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Arguments of `connect`.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// The profile.
+    pub profile: PathBuf,
+    /// A file with user name and password on two lines.
+    #[arg(long, value_name = "FILE")]
+    pub auth_file: Option<PathBuf>,
+    /// 0 says least, 6 all; otherwise what the profile's `verb` says, or 3.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=6))]
+    pub log_level: Option<u32>,
+    /// Who sets up addresses, routes and DNS.
+    #[arg(long, value_enum, default_value_t)]
+    pub network: NetworkBy,
+    /// Set an override, as OPTION=VALUE.
+    #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
+    pub overrides: Vec<(String, String)>,
+}
+
+/// `check`: says every problem, errors and notes.
+#[must_use]
+pub fn check(args: CheckArgs) -> ExitCode {
+    let name = args.profile.display().to_string();
+    let file = ProfileFile::new(args.profile, args.overrides);
+    let judgement = Judgement::of(&file, &surroundings());
+    let usable = judgement.is_usable();
+    let mut lines = judgement.lines;
+    if usable {
+        lines.push(format!("{name}: the profile can be used"));
+    }
+    match io::stdout().write_all(format!("{}\n", lines.join("\n")).as_bytes()) {
+        Ok(()) if usable => ExitCode::SUCCESS,
+        Ok(()) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// `connect`: a session in the foreground.
+#[must_use]
+pub fn connect(args: ConnectArgs) -> ExitCode {
+    let log = log::init(args.log_level.unwrap_or(DEFAULT_LEVEL), None);
+    let record = match args.network {
+        NetworkBy::Local | NetworkBy::Netcfg => ForegroundRecord::hold(&args.profile),
+        NetworkBy::None => None,
+    };
+    let file = ProfileFile::new(args.profile, args.overrides)
+        .with_auth_file(args.auth_file)
+        .with_log(args.log_level.is_none().then_some(log));
+    let outcome = runtime::run(session(file, args.network, record.as_ref()));
+    match outcome {
+        Ok(class) => exit::exit_code(class),
+        Err(error) => {
+            error!(%error, "cannot begin");
+            exit::exit_code(EndClass::Internal)
+        }
+    }
+}
+
+async fn session(
+    file: ProfileFile,
+    network: NetworkBy,
+    record: Option<&ForegroundRecord>,
+) -> io::Result<EndClass> {
+    let signals = Signals::listen()?;
+    if let Some(record) = record {
+        record.take_back(bus::connect()).await;
+    }
+    let network = match network {
+        NetworkBy::Local => Network::local(LocalOptions {
+            record: record.map(|record| record.path().to_owned()),
+            ..LocalOptions::default()
+        }),
+        NetworkBy::Netcfg => {
+            let bus = zbus::Connection::system().await.map_err(io::Error::other)?;
+            let record = record.map(|record| record.path().to_owned());
+            Network::remote(bus, DEVICE_OBJECT, record)
+        }
+        NetworkBy::None => Network::Nobody,
+    };
+    let changes = Box::pin(async { Changes::start(bus::connect().await) });
+    let effects = Effects::new(network, Box::new(file), changes)?;
+    let policy = Policy {
+        registration: Registration::None,
+        ready: ReadyWhen::Connected,
+        autonomy: Autonomy::ByItself,
+        about: client_identity::ourselves(),
+        lifetime: Lifetime::Process,
+    };
+    let session = Session::new(policy, surroundings());
+    let (_nobody_calls, calls) = mpsc::channel(1);
+    let session = Loop::new(session, effects, Foreground, calls, Clock::start());
+    Ok(session.run(signals).await)
+}
+
+/// Cryptography by *ring*, and the system's clock.
+#[must_use]
+pub fn surroundings() -> Surroundings {
+    Surroundings {
+        provider: Arc::new(rustls::crypto::ring::default_provider()),
+        wall_clock: Arc::new(DefaultTimeProvider),
+    }
+}
+
+/// The terminal.
+struct Foreground;
+
+impl Front for Foreground {
+    fn announced(&mut self, status: &Status) {
+        debug!(%status, "status");
+    }
+
+    fn attention(&mut self, attention: Attention) {
+        if attention.group == InputGroup::OpenUrl {
+            say(&format!("To log in, open {}", attention.message));
+        }
+    }
+
+    fn connected(&mut self, summary: &Summary) {
+        say(&line(summary));
+    }
+
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>> {
+        let prompt = question.description.clone();
+        let visibility = question.visibility;
+        Some(Box::pin(
+            async move { terminal::ask(&prompt, visibility).await },
+        ))
+    }
+}
+
+/// One line for people and scripts.
+fn line(summary: &Summary) -> String {
+    let addresses: Vec<String> = summary
+        .addresses
+        .iter()
+        .map(|address| address.network.to_string())
+        .collect();
+    let transport = match summary.transport {
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
+    };
+    format!(
+        "connected: device {} addresses {} server {} ({}) cipher {} transport {transport}",
+        summary.device.name,
+        addresses.join(","),
+        summary.host,
+        summary.server,
+        summary.cipher,
+    )
+}
+
+fn say(text: &str) {
+    // Who closed our standard output does not want to know.
+    let mut out = io::stdout().lock();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+fn override_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((option, value)) if !option.is_empty() => Ok((option.to_owned(), value.to_owned())),
+        Some(_) | None => Err("this takes OPTION=VALUE".to_owned()),
+    }
+}
+
+fn after_help() -> String {
+    format!("Exit status:\n{}", exit::table())
+}
+
+/// The log level when neither the command line nor the profile says one.
+const DEFAULT_LEVEL: u32 = 3;
+/// What netcfg calls our device; the process id comes before it.
+const DEVICE_OBJECT: &str = "connect";

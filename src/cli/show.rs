@@ -1,0 +1,369 @@
+//! Facts of sessions, written for people and for programs.
+
+use std::collections::BTreeMap;
+
+use zbus::zvariant::{OwnedValue, Value};
+
+use crate::control::status_report::{Fact, TABLE};
+use crate::sys::wall_time;
+
+/// Facts as they came over the bus.
+#[derive(Debug, Default)]
+pub(crate) struct Facts(BTreeMap<String, Fact>);
+
+impl Facts {
+    /// What the bus told. A value of a kind that no fact has is left out.
+    pub(crate) fn from_bus(told: BTreeMap<String, OwnedValue>) -> Self {
+        let told = told.into_iter();
+        Self(
+            told.filter_map(|(name, value)| Some((name, from_value(&value)?)))
+                .collect(),
+        )
+    }
+
+    /// Counters.
+    pub(crate) fn from_counters(counters: BTreeMap<String, i64>) -> Self {
+        let counters = counters.into_iter();
+        Self(
+            counters
+                .map(|(name, count)| (name, Fact::Number(count.try_into().unwrap_or(0))))
+                .collect(),
+        )
+    }
+
+    /// A text; empty if there is none.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        match self.0.get(name) {
+            Some(Fact::Text(text)) => text,
+            Some(Fact::List(_) | Fact::Number(_)) | None => "",
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        match self.0.get(name) {
+            Some(Fact::Number(number)) => Some(*number),
+            Some(Fact::List(_) | Fact::Text(_)) | None => None,
+        }
+    }
+
+    fn list(&self, name: &str) -> &[String] {
+        match self.0.get(name) {
+            Some(Fact::List(list)) => list,
+            Some(Fact::Number(_) | Fact::Text(_)) | None => &[],
+        }
+    }
+
+    /// One JSON object; facts in the order of their table, then others by name.
+    pub(crate) fn json(&self) -> String {
+        let known = TABLE.iter().map(|(name, ..)| *name);
+        let others = self.0.keys().map(String::as_str);
+        let others = others.filter(|name| TABLE.iter().all(|(known, ..)| known != name));
+        let pairs: Vec<String> = known
+            .chain(others)
+            .filter_map(|name| Some(format!("{}:{}", quoted(name), written(self.0.get(name)?))))
+            .collect();
+        format!("{{{}}}", pairs.join(","))
+    }
+
+    /// One fact a line.
+    pub(crate) fn lines(&self) -> String {
+        let width = self.0.keys().map(String::len).max().unwrap_or(0);
+        let lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, fact)| match fact {
+                Fact::List(list) => format!("{name:width$}  {}", list.join(" ")),
+                Fact::Number(number) => format!("{name:width$}  {number}"),
+                Fact::Text(text) => format!("{name:width$}  {text}"),
+            })
+            .collect();
+        lines.join("\n")
+    }
+
+    /// What an administrator wants to know, in the form of `systemctl status`. `now` is in seconds since 1970.
+    pub(crate) fn status(&self, now: Option<u64>) -> String {
+        let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
+        let rows = [
+            ("Profile", self.profile()),
+            ("Doing", self.doing()),
+            ("Question", self.question()),
+            ("Server", self.server()),
+            ("Cipher", self.cipher()),
+            ("Handshake", self.handshake()),
+            ("Device", self.device()),
+            ("Addresses", self.list("addresses").join(" ")),
+            ("Routes", self.list("routes").join(" ")),
+            ("Beside", self.list("routes_beside").join(" ")),
+            ("DNS", self.dns()),
+            ("Rates", self.rates()),
+            ("Traffic", self.traffic()),
+        ];
+        let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+        lines.extend(rows.map(|(name, value)| format!("{name:>11}: {value}")));
+        lines.join("\n")
+    }
+
+    fn state(&self, now: Option<u64>) -> String {
+        let state = self.text("state");
+        match (self.number("since_seconds"), now) {
+            (Some(since), Some(now)) => {
+                let ago = wall_time::span(now.saturating_sub(since));
+                format!("{state} since {} ({ago})", wall_time::readable(since))
+            }
+            _ => state.to_owned(),
+        }
+    }
+
+    /// Of a session that the session manager drives: the instance names the others.
+    fn profile(&self) -> String {
+        match self.text("session_path") {
+            "" => String::new(),
+            path => format!("{} ({path})", self.text("profile")),
+        }
+    }
+
+    fn doing(&self) -> String {
+        let detail = self.text("detail");
+        if detail == self.text("question") {
+            return String::new();
+        }
+        detail.to_owned()
+    }
+
+    fn question(&self) -> String {
+        match self.text("question") {
+            "" => String::new(),
+            question => format!("{question} (systemd-tty-ask-password-agent --query)"),
+        }
+    }
+
+    fn server(&self) -> String {
+        let mut words = ["server", "address", "protocol"].map(|name| self.text(name).to_owned());
+        if words[0] == words[1] {
+            words[1].clear();
+        }
+        let port = self.number("port").map(|port| format!("port {port}"));
+        let words = words.into_iter().chain(port);
+        words
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn cipher(&self) -> String {
+        match (self.text("cipher"), self.text("tls")) {
+            (cipher, "") => cipher.to_owned(),
+            (cipher, tls) => format!("{cipher}, {tls}"),
+        }
+    }
+
+    fn handshake(&self) -> String {
+        let Some(age) = self.number("handshake_age_seconds") else {
+            return String::new();
+        };
+        let age = wall_time::span(age);
+        match self.number("renegotiation_in_seconds") {
+            Some(left) => format!("{age} ago, the next in {}", wall_time::span(left)),
+            None => format!("{age} ago, the next when the server wants it"),
+        }
+    }
+
+    fn device(&self) -> String {
+        match (self.text("device"), self.number("mtu")) {
+            (device, Some(mtu)) if !device.is_empty() => format!("{device}, MTU {mtu}"),
+            (device, _) => device.to_owned(),
+        }
+    }
+
+    fn dns(&self) -> String {
+        let mut text = self.list("dns_servers").join(" ");
+        for (what, name) in [("for", "dns_domains"), ("search", "dns_search")] {
+            let list = self.list(name);
+            if !list.is_empty() {
+                text.push_str(&format!(" {what} {}", list.join(" ")));
+            }
+        }
+        text.trim_start().to_owned()
+    }
+
+    fn rates(&self) -> String {
+        let rate = |name| Some(format!("{}/s", bytes(self.number(name)?)));
+        match (
+            rate("bytes_received_per_second"),
+            rate("bytes_sent_per_second"),
+        ) {
+            (Some(received), Some(sent)) => format!("in {received}, out {sent}"),
+            _ => String::new(),
+        }
+    }
+
+    fn traffic(&self) -> String {
+        let total = |name| self.number(name).map(bytes);
+        match (total("bytes_received"), total("bytes_sent")) {
+            (Some(received), Some(sent)) => format!("in {received}, out {sent}"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A table of sessions.
+pub(crate) fn table(sessions: &[Facts]) -> String {
+    let row = |cells: [&str; 4]| {
+        format!(
+            "{:16} {:10} {:24} {}",
+            cells[0], cells[1], cells[2], cells[3]
+        )
+    };
+    let mut lines = vec![row(["INSTANCE", "DEVICE", "SERVER", "STATE"])];
+    lines.extend(sessions.iter().map(|facts| {
+        let [instance, device, server] = ["instance", "device", "server"].map(|it| facts.text(it));
+        row([instance, device, server, &facts.state(wall_time::now())])
+    }));
+    lines.join("\n")
+}
+
+/// `1.2 MB`, by powers of a thousand.
+fn bytes(count: u64) -> String {
+    let mut unit = 1;
+    for name in ["B", "kB", "MB", "GB", "TB"] {
+        if count / unit < 1000 || name == "TB" {
+            return match (unit, count / unit) {
+                (1, whole) => format!("{whole} {name}"),
+                (_, whole @ 0..100) => format!("{whole}.{} {name}", count % unit * 10 / unit),
+                (_, whole) => format!("{whole} {name}"),
+            };
+        }
+        unit *= 1000;
+    }
+    String::new()
+}
+
+fn from_value(value: &Value<'_>) -> Option<Fact> {
+    if let Value::Array(list) = value {
+        let items: Option<Vec<String>> = list.iter().map(text_of).collect();
+        return items.map(Fact::List);
+    }
+    if let Value::U64(number) = value {
+        return Some(Fact::Number(*number));
+    }
+    text_of(value).map(Fact::Text)
+}
+
+fn text_of(value: &Value<'_>) -> Option<String> {
+    if let Value::Str(text) = value {
+        Some(text.to_string())
+    } else {
+        None
+    }
+}
+
+fn written(fact: &Fact) -> String {
+    match fact {
+        Fact::List(list) => {
+            let items: Vec<String> = list.iter().map(|item| quoted(item)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Fact::Number(number) => number.to_string(),
+        Fact::Text(text) => quoted(text),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let text = |text: &str| Fact::Text(text.to_owned());
+        let list = |items: &[&str]| Fact::List(items.iter().map(ToString::to_string).collect());
+        let facts = [
+            ("instance", text("office")),
+            ("state", text("connected to vpn.example by tun0")),
+            ("since_seconds", Fact::Number(951_782_400)),
+            ("server", text("vpn.example")),
+            ("address", text("192.0.2.1")),
+            ("port", Fact::Number(1194)),
+            ("protocol", text("udp")),
+            ("cipher", text("AES-256-GCM")),
+            ("addresses", list(&["10.8.0.2/24"])),
+            ("dns_servers", list(&["10.8.0.1"])),
+            ("dns_domains", list(&["corp.example"])),
+            ("bytes_received_per_second", Fact::Number(1_234_567)),
+            ("bytes_sent_per_second", Fact::Number(999)),
+            ("handshake_age_seconds", Fact::Number(600)),
+            ("renegotiation_in_seconds", Fact::Number(3000)),
+        ];
+        let facts = facts.into_iter();
+        Facts(facts.map(|(name, fact)| (name.to_owned(), fact)).collect())
+    }
+
+    #[test]
+    fn json_has_types_and_is_escaped() {
+        let mut facts = facts();
+        let strange = Fact::Text("a \"b\"\n".to_owned());
+        facts.0.insert("detail".to_owned(), strange);
+        let json = facts.json();
+        assert!(
+            json.starts_with("{\"instance\":\"office\",\"state\":"),
+            "{json}"
+        );
+        for part in [
+            "\"detail\":\"a \\\"b\\\"\\u000a\"",
+            "\"port\":1194",
+            "\"addresses\":[\"10.8.0.2/24\"]",
+        ] {
+            assert!(json.contains(part), "{part}: {json}");
+        }
+    }
+
+    #[test]
+    fn people_read_what_an_administrator_asks_first() {
+        let text = facts().status(Some(951_782_460));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "office: connected to vpn.example by tun0 since 2000-02-29 00:00:00 UTC (60 s)",
+                "     Server: vpn.example 192.0.2.1 udp port 1194",
+                "     Cipher: AES-256-GCM",
+                "  Handshake: 10 min ago, the next in 50 min",
+                "  Addresses: 10.8.0.2/24",
+                "        DNS: 10.8.0.1 for corp.example",
+                "      Rates: in 1.2 MB/s, out 999 B/s",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_fact_comes_over_the_bus_as_what_the_table_says() {
+        let told = BTreeMap::from([
+            (
+                "a".to_owned(),
+                OwnedValue::try_from(Value::from("x")).unwrap(),
+            ),
+            ("b".to_owned(), OwnedValue::from(7_u64)),
+            (
+                "c".to_owned(),
+                OwnedValue::try_from(Value::from(vec!["y".to_owned()])).unwrap(),
+            ),
+        ]);
+        assert_eq!(
+            Facts::from_bus(told).json(),
+            "{\"a\":\"x\",\"b\":7,\"c\":[\"y\"]}"
+        );
+    }
+}

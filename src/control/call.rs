@@ -1,0 +1,142 @@
+//! What callers ask of the session loop, and what it tells them.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use crate::control::status_report::Fact;
+use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::command::Refusal;
+use openvpn_engine::session::status::Status;
+use openvpn_engine::session::user_input::Question;
+
+/// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub ask: Ask,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Told, Refusal>>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Ask {
+    /// The session manager takes us on. Told with [`Told::Name`], once the profile has been read.
+    Confirm {
+        /// The token that we were started with.
+        token: String,
+        /// The session's object path; the published form of the call has none.
+        session_path: Option<String>,
+        /// The profile's object path.
+        config_path: String,
+    },
+    /// Begin, or go on with the answers that have been given.
+    Connect,
+    /// All properties, with the counters of this moment. Told with [`Told::View`].
+    Count,
+    /// Say goodbye and end.
+    Disconnect,
+    /// End at once.
+    ForceShutdown,
+    /// The open questions of a type and group. Told with [`Told::Slots`].
+    InputCheck {
+        /// Type.
+        kind: u32,
+        /// Group.
+        group: u32,
+    },
+    /// One open question. Told with [`Told::Question`].
+    InputFetch {
+        /// Type.
+        kind: u32,
+        /// Group.
+        group: u32,
+        /// Number within the group.
+        slot_id: u32,
+    },
+    /// Types and groups with open questions. Told with [`Told::Groups`].
+    InputGroups,
+    /// An answer to a question.
+    InputProvide {
+        /// Type.
+        kind: u32,
+        /// Group.
+        group: u32,
+        /// Number within the group.
+        slot_id: u32,
+        /// The answer.
+        value: SecretText,
+    },
+    /// Leave the server, keep the session.
+    Pause {
+        /// Why.
+        reason: String,
+    },
+    /// Whether the loop turns.
+    Ping,
+    /// Whether the loop and the tunnel thread turn.
+    Pulse,
+    /// Whether `Connect` has all that it needs.
+    Ready,
+    /// Leave the server and come back at once.
+    Restart,
+    /// Go on after a pause.
+    Resume,
+    /// All properties at this moment; the counters may be a second old. Told with [`Told::View`].
+    View,
+}
+
+/// What is told.
+#[derive(Debug)]
+pub enum Told {
+    /// It is done, or begun.
+    Done,
+    /// Pairs of type and group.
+    Groups(Vec<(u32, u32)>),
+    /// The profile's name.
+    Name(String),
+    /// A question.
+    Question(Question),
+    /// Numbers of questions.
+    Slots(Vec<u32>),
+    /// All properties.
+    View(Box<View>),
+}
+
+/// The session as its properties show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// The session manager's object for this session, once it took us on.
+    pub session_path: Option<String>,
+    /// The network configuration service's object of our device, if that service made it.
+    pub device_path: Option<String>,
+    /// The device's name while there is one.
+    pub device_name: String,
+    /// The host of the remote in use.
+    pub session_name: String,
+    /// The connection, while the tunnel carries traffic.
+    pub connection: Option<ConnectionView>,
+    /// Counters by name, in the order in which they are shown.
+    pub statistics: Vec<(&'static str, i64)>,
+    /// The last status announced.
+    pub status: Status,
+    /// All that the administrator may want to know beside that.
+    pub facts: Facts,
+}
+
+/// Facts by name; see [`crate::control::status_report::TABLE`].
+pub type Facts = BTreeMap<&'static str, Fact>;
+
+/// What is connected to what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionView {
+    /// `udp` or `tcp`.
+    pub protocol: String,
+    /// The host as the profile names it.
+    pub host: String,
+    /// Its address.
+    pub address: String,
+    /// Its port.
+    pub port: u32,
+}

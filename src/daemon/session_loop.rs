@@ -1,0 +1,498 @@
+//! The session loop: calls, reports, signals, deadlines; drains the session.
+
+use std::collections::BTreeMap;
+use std::future;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, trace, warn};
+
+use crate::control::call::{Ask, Call, ConnectionView, Told, View};
+use crate::control::rates::Rates;
+use crate::control::status_report;
+use crate::control::status_text::Narration;
+use crate::daemon::executor::{Effects, Work};
+use crate::daemon::exit_report;
+use crate::daemon::signals::{Asked, Signals};
+use crate::daemon::stored_session;
+use crate::sys::clock::Clock;
+use crate::systemd::notify::Notifier;
+use crate::tunnel::Order;
+use openvpn_engine::data::stats::Stats;
+use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
+use openvpn_engine::session::effect::{Effect, Report, Summary};
+use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::machine::{Output, Session};
+use openvpn_engine::session::status::Status;
+use openvpn_engine::session::tally::Tally;
+use openvpn_engine::session::user_input::{Attention, CREDENTIALS, Question};
+use openvpn_engine::settings::Transport;
+
+/// The one in front of the loop: shows what the session says, and may know somebody to ask.
+pub trait Front {
+    /// The status changed.
+    fn announced(&mut self, status: &Status);
+
+    /// The user is to be told of something.
+    fn attention(&mut self, attention: Attention);
+
+    /// The tunnel carries traffic.
+    fn connected(&mut self, summary: &Summary);
+
+    /// Asks a question. `None`: the answer comes by a call, if at all. An error ends the session: nobody can be asked.
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>>;
+}
+
+#[expect(
+    missing_debug_implementations,
+    reason = "what is under way cannot be shown"
+)]
+/// A session at work.
+pub struct Loop<F> {
+    session: Session,
+    effects: Effects,
+    front: F,
+    calls: mpsc::Receiver<Call>,
+    clock: Clock,
+    notifier: Notifier,
+    narration: Narration,
+    rates: Rates,
+    /// Whom to answer later.
+    tickets: BTreeMap<Ticket, oneshot::Sender<Result<Told, Refusal>>>,
+    tickets_given: u64,
+    session_path: Option<String>,
+    asking: Option<Asking>,
+    leaving: bool,
+}
+
+/// A question that is being asked.
+struct Asking {
+    group: u32,
+    number: u32,
+    answer: Work<io::Result<SecretText>>,
+}
+
+/// What woke the loop.
+enum Woken {
+    Answered(io::Result<SecretText>),
+    Call(Call),
+    Deadline,
+    Report(Report),
+    Signal(Asked),
+}
+
+impl<F: Front> Loop<F> {
+    /// Puts a session to work. Calls come in by `calls`; where its other end is dropped, nobody calls.
+    pub fn new(
+        session: Session,
+        effects: Effects,
+        front: F,
+        calls: mpsc::Receiver<Call>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            session,
+            effects,
+            front,
+            calls,
+            clock,
+            notifier: Notifier::default(),
+            narration: Narration::default(),
+            rates: Rates::default(),
+            tickets: BTreeMap::new(),
+            tickets_given: 0,
+            session_path: None,
+            asking: None,
+            leaving: false,
+        }
+    }
+
+    /// Runs until the session is over.
+    pub async fn run(mut self, mut signals: Signals) -> EndClass {
+        self.rates.sample(self.clock.now(), self.effects.stats());
+        let mut callers_left = true;
+        loop {
+            let until = match self.drain() {
+                Ok(until) => until,
+                Err(Over(class)) => {
+                    self.narrate();
+                    self.effects.close().await;
+                    exit_report::say(&mut self.effects, class).await;
+                    return class;
+                }
+            };
+            self.ask_next();
+            self.narrate();
+            let woken = tokio::select! {
+                biased;
+                signal = signals.next() => Woken::Signal(signal),
+                call = self.calls.recv(), if callers_left => match call {
+                    Some(call) => Woken::Call(call),
+                    None => {
+                        callers_left = false;
+                        continue;
+                    }
+                },
+                report = self.effects.next() => Woken::Report(report),
+                answer = answered(&mut self.asking) => Woken::Answered(answer),
+                () = self.clock.reach(until) => Woken::Deadline,
+            };
+            self.wake(woken);
+        }
+    }
+
+    fn narrate(&mut self) {
+        let (doing, now) = (self.session.doing(), self.clock.now());
+        let last = self.session.status();
+        self.narration.tell(&mut self.notifier, now, doing, last);
+    }
+
+    fn wake(&mut self, woken: Woken) {
+        let now = self.clock.now();
+        match woken {
+            Woken::Answered(answer) => self.answered(now, answer),
+            Woken::Call(call) => self.call(now, call),
+            Woken::Deadline => self.session.handle_deadline(now),
+            Woken::Report(report) => self.session.report(now, report),
+            Woken::Signal(asked) => self.signal(now, asked),
+        }
+    }
+
+    /// Carries out what the session asks, until it waits.
+    fn drain(&mut self) -> Result<Option<Instant>, Over> {
+        loop {
+            match self.session.poll_output() {
+                Output::Effect(Effect::Exit(class)) => return Err(Over(class)),
+                Output::Effect(effect) => self.carry_out(effect),
+                Output::Wait { until, name } => {
+                    trace!(name, "waiting");
+                    return Ok(until);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Abandon => self.effects.abandon(),
+            Effect::Announce(status) => {
+                self.narration.hear(&status);
+                self.front.announced(&status);
+            }
+            Effect::Attention(attention) => self.front.attention(attention),
+            Effect::Connect(launch) => self.effects.connect(*launch),
+            Effect::Connected(summary) => self.front.connected(&summary),
+            Effect::Exit(_) => {}
+            Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
+            Effect::Input(input) => self.effects.input(input),
+            Effect::LoadProfile(source) => self.effects.load_profile(source),
+            Effect::Network(step) => self.effects.network_step(step),
+            Effect::Ready => self.notifier.ready(),
+            Effect::Refresh => self.effects.refresh_network(),
+            Effect::Renegotiate => self.effects.order(Order::Renegotiate),
+            Effect::Reply(ticket, outcome) => {
+                if let Some(answer) = self.tickets.remove(&ticket) {
+                    // A caller that has left gets no answer.
+                    drop(answer.send(outcome.map(Told::Name)));
+                }
+            }
+            Effect::Resolve(lookup) => self.effects.resolve(lookup),
+            Effect::Save(saved) => stored_session::keep(&saved),
+            Effect::Stop => self.effects.stop(),
+            Effect::Stopping => self.notifier.stopping(),
+        }
+    }
+
+    fn signal(&mut self, now: Instant, asked: Asked) {
+        let outcome = match asked {
+            Asked::Leave if self.leaving => {
+                warn!("leaving at once");
+                self.session.command(now, Command::ForceShutdown)
+            }
+            Asked::Leave => {
+                self.leaving = true;
+                self.asking = None;
+                self.session.command(now, Command::Disconnect)
+            }
+            Asked::Reload => {
+                self.notifier.reloading();
+                self.session.command(now, Command::Reload)
+            }
+            Asked::ReloadHeard => {
+                self.notifier.reload_signalled();
+                Ok(Accepted::Done)
+            }
+            Asked::Restart => self.session.command(now, Command::Restart),
+            Asked::Statistics => {
+                self.say_statistics();
+                Ok(Accepted::Done)
+            }
+        };
+        if let Err(refusal) = outcome {
+            warn!(%refusal, "the signal does nothing");
+        }
+    }
+
+    fn say_statistics(&mut self) {
+        let (answer, told) = oneshot::channel();
+        self.count(answer);
+        self.effects.aside(async {
+            let Ok(Ok(Told::View(view))) = told.await else {
+                return;
+            };
+            let counters = view.statistics.iter();
+            let counters: Vec<String> = counters
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            info!(
+                status = %view.status,
+                counters = counters.join(" "),
+                "statistics"
+            );
+        });
+    }
+
+    /// Asks the next open question, if there is one and nobody is being asked; takes back one that is answered.
+    fn ask_next(&mut self) {
+        let questions = self.session.questions();
+        if let Some(Asking { group, number, .. }) = &self.asking {
+            if questions.fetch(CREDENTIALS, *group, *number).is_err() {
+                self.asking = None;
+            }
+        }
+        if self.asking.is_some() || self.leaving {
+            return;
+        }
+        let Some(question) = questions.open_questions().next() else {
+            return;
+        };
+        if let Some(answer) = self.front.ask(question) {
+            self.asking = Some(Asking {
+                group: question.group as u32,
+                number: question.slot_id,
+                answer,
+            });
+        }
+    }
+
+    fn answered(&mut self, now: Instant, answer: io::Result<SecretText>) {
+        let Some(Asking { group, number, .. }) = self.asking.take() else {
+            return;
+        };
+        match answer {
+            Ok(value) => {
+                let answer = Answer {
+                    kind: CREDENTIALS,
+                    group,
+                    number,
+                    value,
+                };
+                let outcome = self.session.command(now, Command::ProvideInput(answer));
+                if let Err(refusal) = outcome {
+                    warn!(%refusal, "the answer is not taken");
+                }
+            }
+            Err(error) => self
+                .session
+                .report(now, Report::NobodyToAsk(error.to_string())),
+        }
+    }
+
+    fn call(&mut self, now: Instant, call: Call) {
+        let Call { ask, answer } = call;
+        if matches!(ask, Ask::Count) {
+            return self.count(answer);
+        }
+        if matches!(ask, Ask::Pulse) {
+            return self.pulse(answer);
+        }
+        let told = self.told(now, ask);
+        let told = match told {
+            Ok(Answered::Later(ticket)) => {
+                self.tickets.insert(ticket, answer);
+                return;
+            }
+            Ok(Answered::Now(told)) => Ok(told),
+            Err(refusal) => {
+                debug!(%refusal, "refused");
+                Err(refusal)
+            }
+        };
+        // A caller that has left gets no answer.
+        drop(answer.send(told));
+    }
+
+    /// Answered by the tunnel thread.
+    fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
+        self.rates.sample(self.clock.now(), self.effects.stats());
+        let starting = !self.notifier.is_ready();
+        let (beat, felt) = oneshot::channel();
+        self.effects.order(Order::Ping(beat));
+        self.effects.aside(async move {
+            if felt.await.is_ok() {
+                if starting {
+                    // All turns: that it takes long is the network's doing, or a person's.
+                    Notifier::default().extend_timeout(START_PATIENCE);
+                }
+                drop(answer.send(Ok(Told::Done)));
+            }
+        });
+    }
+
+    /// All properties, with the counters as the tunnel thread has them at this moment; but nobody waits long for it.
+    fn count(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
+        let mut view = self.view();
+        let tally = *self.session.tally();
+        let (counter, counted) = oneshot::channel();
+        self.effects.order(Order::Count(counter));
+        self.effects.aside(async move {
+            if let Ok(Ok(stats)) = tokio::time::timeout(COUNTING, counted).await {
+                view.statistics = statistics(&stats, &tally);
+            }
+            drop(answer.send(Ok(Told::View(Box::new(view)))));
+        });
+    }
+
+    fn told(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
+        let questions = self.session.questions();
+        let told = match ask {
+            Ask::InputCheck { kind, group } => Told::Slots(questions.check(kind, group)),
+            Ask::InputFetch {
+                kind,
+                group,
+                slot_id,
+            } => Told::Question(questions.fetch(kind, group, slot_id)?.clone()),
+            Ask::InputGroups => Told::Groups(questions.type_groups()),
+            Ask::Ping | Ask::Pulse => Told::Done,
+            Ask::Ready => self.session.check_ready().map(|()| Told::Done)?,
+            Ask::Count | Ask::View => Told::View(Box::new(self.view())),
+            Ask::Confirm { .. }
+            | Ask::Connect
+            | Ask::Disconnect
+            | Ask::ForceShutdown
+            | Ask::InputProvide { .. }
+            | Ask::Pause { .. }
+            | Ask::Restart
+            | Ask::Resume => return self.obey(now, ask),
+        };
+        Ok(Answered::Now(told))
+    }
+
+    fn obey(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
+        let command = match ask {
+            Ask::Confirm {
+                token,
+                session_path,
+                config_path,
+            } => {
+                self.session_path.clone_from(&session_path);
+                Command::Confirm(Confirmation {
+                    ticket: self.next_ticket(),
+                    token,
+                    session_path,
+                    config_path,
+                })
+            }
+            Ask::Connect => Command::Connect,
+            Ask::Disconnect => Command::Disconnect,
+            Ask::ForceShutdown => Command::ForceShutdown,
+            Ask::InputProvide {
+                kind,
+                group,
+                slot_id,
+                value,
+            } => Command::ProvideInput(Answer {
+                kind,
+                group,
+                number: slot_id,
+                value,
+            }),
+            Ask::Pause { reason } => Command::Pause { reason },
+            Ask::Restart => Command::Restart,
+            Ask::Resume => Command::Resume,
+            Ask::Count
+            | Ask::InputCheck { .. }
+            | Ask::InputFetch { .. }
+            | Ask::InputGroups
+            | Ask::Ping
+            | Ask::Pulse
+            | Ask::Ready
+            | Ask::View => return Ok(Answered::Now(Told::Done)),
+        };
+        Ok(match self.session.command(now, command)? {
+            Accepted::Done => Answered::Now(Told::Done),
+            Accepted::Later(ticket) => Answered::Later(ticket),
+        })
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.tickets_given += 1;
+        Ticket(self.tickets_given)
+    }
+
+    fn view(&self) -> View {
+        let device = self.session.device();
+        let (stats, now) = (self.effects.stats(), self.clock.now());
+        View {
+            session_path: self.session_path.clone(),
+            device_path: device
+                .map(|device| device.path.clone())
+                .filter(|path| path != "/"),
+            device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
+            session_name: self.session.host().to_owned(),
+            connection: self.session.summary().map(connection_view),
+            statistics: statistics(&stats, self.session.tally()),
+            status: self.session.status().clone(),
+            facts: status_report::gather(
+                &self.session,
+                &self.narration,
+                (&stats, self.rates.rate(now, &stats)),
+                now,
+            ),
+        }
+    }
+}
+
+/// When a call is answered.
+enum Answered {
+    Later(Ticket),
+    Now(Told),
+}
+
+/// The session is over.
+struct Over(EndClass);
+
+/// What was counted, by name.
+fn statistics(stats: &Stats, tally: &Tally) -> Vec<(&'static str, i64)> {
+    let all = stats.named().chain(tally.named());
+    all.filter(|(_, value)| *value > 0)
+        .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
+        .collect()
+}
+
+fn connection_view(summary: &Summary) -> ConnectionView {
+    let protocol = match summary.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    ConnectionView {
+        protocol: protocol.to_owned(),
+        host: summary.host.clone(),
+        address: summary.server.ip().to_string(),
+        port: u32::from(summary.server.port()),
+    }
+}
+
+async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
+    match asking {
+        Some(asking) => (&mut asking.answer).await,
+        None => future::pending().await,
+    }
+}
+
+/// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
+const COUNTING: Duration = Duration::from_millis(250);
+/// How much longer a start may take that is seen to go on.
+const START_PATIENCE: Duration = Duration::from_secs(90);

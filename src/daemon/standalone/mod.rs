@@ -1,0 +1,241 @@
+//! A session without a session manager: systemd starts, watches and stops it.
+
+pub mod credential_answers;
+pub mod exec_steps;
+pub mod housekeeping;
+pub mod profile;
+pub mod profile_lookup;
+pub mod reload;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::time_provider::TimeProvider;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{debug, error, info, warn};
+
+use crate::bus;
+use crate::cli::surroundings;
+use crate::daemon::client_identity;
+use crate::daemon::executor::{Effects, Work};
+use crate::daemon::network_tasks::index_of;
+use crate::daemon::profile_copy::ProfileCopy;
+use crate::daemon::profile_file::ProfileFile;
+use crate::daemon::session_loop::{Front, Loop};
+use crate::daemon::signals::Signals;
+use crate::daemon::standalone::credential_answers::Answers;
+use crate::daemon::standalone::housekeeping::Bus;
+use crate::daemon::standalone::profile::InstanceProfile;
+use crate::daemon::stored_device::KeptDevice;
+use crate::daemon::stored_session;
+use crate::log::LogControl;
+use crate::network::kill_switch::opening::Opening;
+use crate::network::monitor::Changes;
+use crate::network::resolver::Names;
+use crate::network::{LocalOptions, NetError, Network, TunDevice};
+use crate::sys::clock::Clock;
+use crate::systemd::ask_password::{AgentQuestion, DIRECTORY};
+use crate::systemd::credentials::Credentials;
+use crate::systemd::fd_store::Inherited;
+use crate::systemd::notify::Notifier;
+use crate::systemd::unit::Instance;
+use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::effect::Summary;
+use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::machine::Session;
+use openvpn_engine::session::saved::Saved;
+use openvpn_engine::session::status::{Status, StatusMinor};
+use openvpn_engine::session::user_input::{Attention, InputGroup, Question, Visibility};
+use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+
+/// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
+///
+/// # Errors
+///
+/// The system has no signals, threads or descriptors for us.
+pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<EndClass> {
+    let copy = ProfileCopy::find(&exec_steps::copy_folder(instance));
+    let path = match &copy {
+        Some(copy) => copy
+            .origin()?
+            .ok_or_else(|| profile_lookup::places(Path::new("/"), instance.name())),
+        None => profile_lookup::profile(Path::new("/"), instance.name()),
+    };
+    let path = match path {
+        Ok(path) => path,
+        Err(places) => {
+            missing(instance, &places);
+            return Ok(EndClass::ProfileUnusable);
+        }
+    };
+    info!(profile = %path.display(), "the session of this profile begins");
+    let signals = Signals::listen()?;
+    let credentials = Credentials::from_environment();
+    let file = ProfileFile::new(path, Vec::new())
+        .with_log(log)
+        .with_copy(copy);
+    let profiles = InstanceProfile::new(file, credentials.clone());
+    let mut inherited = Inherited::take()?;
+    let mut device = KeptDevice::from_store(&mut inherited);
+    let mut network = Network::local(LocalOptions {
+        record: Some(exec_steps::network_record(instance)?),
+        ..LocalOptions::default()
+    });
+    if let Some(name) = device.name().map(ToOwned::to_owned) {
+        if let Err(error) = adopt(&mut network, name).await {
+            warn!(%error, "what the process before left in force is of no use");
+            device.forget();
+        }
+    }
+    let changes = Box::pin(async { Changes::start(bus::connect().await) });
+    let effects = Effects::new(network, Box::new(profiles), changes)?.in_service(
+        device,
+        Opening::of(instance.name().to_owned()),
+        Names::kept_in(exec_steps::names_file(instance)?),
+    );
+    let policy = Policy {
+        registration: Registration::None,
+        ready: ReadyWhen::Connected,
+        autonomy: Autonomy::ByItself,
+        about: client_identity::ourselves(),
+        lifetime: Lifetime::BeyondProcess(known(&credentials, &mut inherited)),
+    };
+    let session = Session::new(policy, surroundings());
+    let front = Agents {
+        instance: instance.name().to_owned(),
+        answers: Answers::new(credentials),
+        wall_clock: surroundings().wall_clock,
+        asked: 0,
+        page: None,
+    };
+    let (callers, calls) = mpsc::channel(1);
+    let running = Loop::new(session, effects, front, calls, Clock::start()).run(signals);
+    let bus = Bus::default();
+    tokio::select! {
+        class = running => Ok(class),
+        () = bus.watch(callers.clone()) => Ok(EndClass::Internal),
+        () = bus.administer(instance, callers) => Ok(EndClass::Internal),
+    }
+}
+
+/// What the process before this one knew of the login; else the token among the credentials.
+fn known(credentials: &Credentials, inherited: &mut Inherited) -> Option<Saved> {
+    let mut saved = stored_session::from_store(inherited);
+    let given = credential_answers::token(credentials).unwrap_or_else(|error| {
+        warn!(%error, "the token is not used");
+        None
+    });
+    if let Some(token) = given {
+        saved.get_or_insert_default().token.get_or_insert(token);
+    }
+    saved
+}
+
+/// Says that there is no profile, to the journal and to the service manager.
+fn missing(instance: &Instance, places: &[PathBuf]) {
+    let places: Vec<_> = places
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let places = places.join(", ");
+    Notifier::default().status(&format!("there is no profile: write one of {places}"));
+    let reason = format!("write one of {places}");
+    error!(
+        instance = instance.name(),
+        reason, "there is no profile for this instance"
+    );
+}
+
+async fn adopt(network: &mut Network, name: String) -> Result<(), NetError> {
+    let index = index_of(&name).map_err(|error| NetError::new("find the device", &name, error))?;
+    network.adopt(TunDevice { name, index }).await
+}
+
+/// The front without a person: credentials answer, and what they cannot, systemd's password agents ask.
+struct Agents {
+    instance: String,
+    answers: Answers,
+    wall_clock: Arc<dyn TimeProvider>,
+    asked: u32,
+    /// The page to log in that the agents show.
+    page: Option<ShownPage>,
+}
+
+/// A page to log in, shown by the agents until somebody there has seen it or it is dropped: the answer says nothing.
+struct ShownPage(JoinHandle<()>);
+
+impl ShownPage {
+    fn new(question: AgentQuestion) -> Self {
+        Self(tokio::spawn(async move {
+            let _seen = question.answer().await;
+        }))
+    }
+}
+
+impl Drop for ShownPage {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Front for Agents {
+    fn announced(&mut self, status: &Status) {
+        if status.minor() != StatusMinor::SessAuthUrl {
+            self.page = None;
+        }
+    }
+
+    fn attention(&mut self, attention: Attention) {
+        if attention.group == InputGroup::OpenUrl {
+            warn!(url = attention.message, "to log in, open this page");
+            self.asked += 1;
+            let id = format!("{}-{}", self.instance, self.asked);
+            let prompt = format!(
+                "To log in the OpenVPN session {}, open {} and press Enter",
+                self.instance, attention.message
+            );
+            let shown = AgentQuestion::show(Path::new(DIRECTORY), &id, &prompt, Visibility::Shown);
+            match shown {
+                Ok(shown) => self.page = Some(ShownPage::new(shown)),
+                Err(error) => debug!(%error, "no password agent shows the page"),
+            }
+        }
+    }
+
+    fn connected(&mut self, _summary: &Summary) {
+        self.answers.accepted();
+    }
+
+    fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>> {
+        match self.answers.take(question, &*self.wall_clock) {
+            Ok(Some(answer)) => return Some(Box::pin(async { Ok(answer) })),
+            Err(error) => return Some(Box::pin(async { Err(error) })),
+            Ok(None) => {}
+        }
+        self.asked += 1;
+        let id = format!("{}-{}", self.instance, self.asked);
+        let prompt = format!(
+            "{} for the OpenVPN session {}:",
+            question.description, self.instance
+        );
+        match AgentQuestion::show(Path::new(DIRECTORY), &id, &prompt, question.visibility) {
+            Ok(shown) => {
+                info!(
+                    question = question.description,
+                    "asking whoever answers systemd's password agents"
+                );
+                Some(Box::pin(shown.answer()))
+            }
+            Err(error) => Some(Box::pin(async move {
+                Err(io::Error::new(
+                    error.kind(),
+                    format!(
+                        "no credential answers, and no password agent can be asked: {DIRECTORY}: {error}"
+                    ),
+                ))
+            })),
+        }
+    }
+}

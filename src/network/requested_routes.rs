@@ -1,0 +1,158 @@
+//! A plan's routes as wishes, each still to find its way.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::network::next_hop::halves;
+use crate::network::route::{KernelRoute, MAIN_TABLE, Target, Way};
+use openvpn_engine::netplan::{NetPlan, Route};
+
+/// Why a route is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RouteWish {
+    /// IPv4 goes through the tunnel or nowhere.
+    BlockIpv4,
+    /// IPv6 goes through the tunnel or nowhere.
+    BlockIpv6,
+    /// The local subnets are out of reach, but for the router.
+    BlockLocal,
+    /// Packets to this address stay out of the tunnel.
+    Bypass(IpAddr),
+    /// A process before this one put it there.
+    Leftover,
+    /// The plan names it.
+    Planned(Route),
+}
+
+/// All route wishes of a plan, in the order in which they are fulfilled: what must stay outside comes first, so that
+/// no packet of ours is ever caught by the tunnel, then what protects, then what leads inside.
+pub(crate) fn of_plan(plan: &NetPlan, protected: &[IpAddr]) -> Vec<RouteWish> {
+    let mut wishes = Vec::new();
+    for address in plan.bypass.iter().chain(protected) {
+        let wish = RouteWish::Bypass(address.to_canonical());
+        if !wishes.contains(&wish) {
+            wishes.push(wish);
+        }
+    }
+    if plan.block_ipv4 {
+        wishes.push(RouteWish::BlockIpv4);
+    }
+    if plan.block_ipv6 {
+        wishes.push(RouteWish::BlockIpv6);
+    }
+    if plan.block_local {
+        wishes.push(RouteWish::BlockLocal);
+    }
+    for route in &plan.routes {
+        let wish = RouteWish::Planned(route.clone());
+        if !wishes.contains(&wish) {
+            wishes.push(wish);
+        }
+    }
+    wishes
+}
+
+/// The routes that lead `route` into the tunnel. A default route of the main table becomes two halves: they win over
+/// the default route that is there, whatever its metric, and leave it as it is.
+pub(crate) fn into_tunnel(
+    route: &Route,
+    gateway: Option<IpAddr>,
+    tunnel: u32,
+    table: u32,
+) -> Vec<KernelRoute> {
+    let destinations = if route.destination.prefix_len() == 0 && table == MAIN_TABLE {
+        halves(route.destination)
+    } else {
+        vec![route.destination]
+    };
+    let target = Target::Way(Way {
+        gateway,
+        interface: tunnel,
+    });
+    destinations
+        .into_iter()
+        .map(|destination| KernelRoute {
+            destination,
+            table,
+            metric: route.metric,
+            target,
+        })
+        .collect()
+}
+
+/// The routes that make everything of a family unreachable that no better route leads somewhere.
+pub(crate) fn block(everything: IpNet, table: u32) -> Vec<KernelRoute> {
+    halves(everything)
+        .into_iter()
+        .map(|destination| KernelRoute {
+            destination,
+            table,
+            metric: Some(BLOCK_METRIC),
+            target: Target::Unreachable,
+        })
+        .collect()
+}
+
+/// The route of one host by a way.
+pub(crate) fn host(address: IpAddr, way: Way, table: u32) -> KernelRoute {
+    KernelRoute {
+        destination: IpNet::from(address),
+        table,
+        metric: None,
+        target: Target::Way(way),
+    }
+}
+
+/// All of IPv4.
+pub(crate) fn all_ipv4() -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0))
+}
+
+/// All of IPv6.
+pub(crate) fn all_ipv6() -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0))
+}
+
+/// Worse than any metric in use, so that the same destination into the tunnel wins.
+const BLOCK_METRIC: u32 = 0x7fff_fff0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openvpn_engine::netplan::RouteVia;
+
+    fn route(destination: &str) -> Route {
+        Route {
+            destination: destination.parse().unwrap(),
+            via: RouteVia::Tunnel(None),
+            metric: Some(7),
+        }
+    }
+
+    #[test]
+    fn what_stays_outside_comes_before_what_goes_inside() {
+        let plan = NetPlan {
+            bypass: vec!["192.0.2.1".parse().unwrap()],
+            routes: vec![route("10.0.0.0/8")],
+            block_ipv6: true,
+            ..NetPlan::default()
+        };
+
+        let wishes = of_plan(&plan, &["192.0.2.1".parse().unwrap()]);
+
+        assert_eq!(wishes.len(), 3);
+        assert!(matches!(wishes[0], RouteWish::Bypass(_)));
+        assert_eq!(wishes[1], RouteWish::BlockIpv6);
+    }
+
+    #[test]
+    fn a_default_route_into_the_tunnel_leaves_the_old_one_alone() {
+        let main = into_tunnel(&route("::/0"), None, 4, MAIN_TABLE);
+        let own_table = into_tunnel(&route("::/0"), None, 4, 100);
+
+        assert_eq!(main.len(), 2);
+        assert_eq!(main[1].destination, "8000::/1".parse().unwrap());
+        assert_eq!(own_table.len(), 1);
+    }
+}

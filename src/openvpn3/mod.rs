@@ -1,0 +1,17 @@
+//! Connect, claim the name, serve the object.
+
+pub mod administration;
+pub mod answers;
+pub mod authorization;
+pub mod configuration_manager;
+pub mod error;
+pub mod log_service;
+pub mod log_signal;
+pub mod members;
+pub mod object;
+pub mod properties;
+pub mod session_object;
+pub mod starter_object;
+
+#[cfg(test)]
+mod tests;

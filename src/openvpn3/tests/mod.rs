@@ -1,0 +1,5 @@
+//! The objects on a bus that the tests play.
+
+mod administrator;
+mod registration;
+mod session;

@@ -1,0 +1,143 @@
+//! Why it ended, as an exit status that units can act on.
+
+use std::process::ExitCode;
+
+use openvpn_engine::session::ended::EndClass;
+
+/// One exit status and what it means.
+#[derive(Debug)]
+pub struct ExitStatus {
+    /// The status.
+    pub code: u8,
+    /// What it means, for `--help` and the manual.
+    pub meaning: &'static str,
+    /// Whether starting again without a change by somebody could help.
+    pub retry_helps: bool,
+}
+
+/// The status of a class. The numbers are stable.
+#[must_use]
+pub const fn status_of(class: EndClass) -> &'static ExitStatus {
+    match class {
+        EndClass::AsAsked => &DONE,
+        EndClass::Internal => &INTERNAL,
+        EndClass::ProfileUnusable => &PROFILE,
+        EndClass::AuthenticationFailed => &AUTHENTICATION,
+        EndClass::CertificateRefused => &CERTIFICATE,
+        EndClass::ServerUnreachable => &UNREACHABLE,
+        EndClass::NetworkSetupFailed => &NETWORK,
+        EndClass::PrivilegeMissing => &PRIVILEGE,
+        EndClass::Incompatible => &INCOMPATIBLE,
+        EndClass::EndedByServer => &ENDED,
+    }
+}
+
+/// The status of a class, as `main` returns it.
+#[must_use]
+pub fn exit_code(class: EndClass) -> ExitCode {
+    ExitCode::from(status_of(class).code)
+}
+
+/// The table of all statuses, for people.
+#[must_use]
+pub fn table() -> String {
+    ALL.iter()
+        .map(|status| format!("  {:3}  {}\n", status.code, status.meaning))
+        .collect()
+}
+
+/// All statuses, by number.
+pub static ALL: &[&ExitStatus] = &[
+    &DONE,
+    &INTERNAL,
+    &USAGE,
+    &PROFILE,
+    &AUTHENTICATION,
+    &CERTIFICATE,
+    &UNREACHABLE,
+    &NETWORK,
+    &PRIVILEGE,
+    &INCOMPATIBLE,
+    &ENDED,
+];
+
+static DONE: ExitStatus = ExitStatus {
+    code: 0,
+    meaning: "done, or stopped as asked",
+    retry_helps: false,
+};
+static INTERNAL: ExitStatus = ExitStatus {
+    code: 1,
+    meaning: "internal error; for `check`: the profile has errors",
+    retry_helps: true,
+};
+static USAGE: ExitStatus = ExitStatus {
+    code: 2,
+    meaning: "the command line is wrong",
+    retry_helps: false,
+};
+static PROFILE: ExitStatus = ExitStatus {
+    code: 10,
+    meaning: "the profile cannot be read or used",
+    retry_helps: false,
+};
+static AUTHENTICATION: ExitStatus = ExitStatus {
+    code: 11,
+    meaning: "authentication failed, or credentials are missing and nobody can be asked",
+    retry_helps: false,
+};
+static CERTIFICATE: ExitStatus = ExitStatus {
+    code: 12,
+    meaning: "a certificate was refused, the server's or ours",
+    retry_helps: false,
+};
+static UNREACHABLE: ExitStatus = ExitStatus {
+    code: 13,
+    meaning: "no server could be reached within connect-retry-max rounds",
+    retry_helps: true,
+};
+static NETWORK: ExitStatus = ExitStatus {
+    code: 14,
+    meaning: "the network could not be set up",
+    retry_helps: true,
+};
+static PRIVILEGE: ExitStatus = ExitStatus {
+    code: 15,
+    meaning: "a privilege or a device is missing (CAP_NET_ADMIN, /dev/net/tun)",
+    retry_helps: false,
+};
+static INCOMPATIBLE: ExitStatus = ExitStatus {
+    code: 16,
+    meaning: "the server is incompatible, or pushed what the profile rejects",
+    retry_helps: false,
+};
+static ENDED: ExitStatus = ExitStatus {
+    code: 17,
+    meaning: "the server ended the session, or a limit of time or inactivity did",
+    retry_helps: true,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_in_the_table_once_and_in_order() {
+        let codes: Vec<u8> = ALL.iter().map(|status| status.code).collect();
+        assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
+        for class in [
+            EndClass::AsAsked,
+            EndClass::AuthenticationFailed,
+            EndClass::CertificateRefused,
+            EndClass::EndedByServer,
+            EndClass::Incompatible,
+            EndClass::Internal,
+            EndClass::NetworkSetupFailed,
+            EndClass::PrivilegeMissing,
+            EndClass::ProfileUnusable,
+            EndClass::ServerUnreachable,
+        ] {
+            assert!(codes.contains(&status_of(class).code), "{class:?}");
+        }
+    }
+}

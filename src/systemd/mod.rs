@@ -1,0 +1,15 @@
+//! What systemd gives a service.
+
+pub mod ask_password;
+pub mod credentials;
+pub mod exit;
+pub mod fd_store;
+pub mod manager;
+pub mod notify;
+pub mod resolved;
+pub mod unit;
+pub mod unit_job;
+pub mod watchdog;
+
+#[cfg(test)]
+mod file_tests;

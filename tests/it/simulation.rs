@@ -1,8 +1,0 @@
-//! A client against a model server over a bad link, in virtual time.
-
-mod conversation;
-mod handshake;
-mod hostile;
-mod leaving;
-mod moving;
-mod renewal;
