@@ -1,10 +1,5 @@
 //! One binary, `openvpn3-backend`: parses the command line and calls one room.
 
-#![allow(
-    unreachable_pub,
-    reason = "in a program, `pub` is the face of a room, and nothing is reachable from outside"
-)]
-
 mod bus;
 mod cli;
 mod control;

@@ -8,13 +8,13 @@ use std::cell::Cell;
 mod data_plane;
 
 use data_plane::{moment, plane};
-use openvpn_engine::crypto::cipher::Cipher;
-use openvpn_engine::crypto::hmac::Digest;
-use openvpn_engine::crypto::static_key::KeyDirection;
-use openvpn_engine::data::coalesce::{Coalescer, Join};
-use openvpn_engine::data::key::Format;
-use openvpn_engine::data::segment::Segments;
-use openvpn_engine::data::vnet::{Gso, VnetHeader};
+use openvpn_engine::crypto::Cipher;
+use openvpn_engine::crypto::Digest;
+use openvpn_engine::crypto::KeyDirection;
+use openvpn_engine::data::{Coalescer, Join};
+use openvpn_engine::data::Format;
+use openvpn_engine::data::Segments;
+use openvpn_engine::data::{Gso, VnetHeader};
 use openvpn_engine::settings::Framing;
 
 /// Counts what this thread allocates.

@@ -14,9 +14,9 @@ use clap::Args;
 use crate::cli::surroundings;
 use crate::tunnel::mirror::{carry, carry_plain};
 use crate::tunnel::{SocketOptions, Tun};
-use openvpn_engine::crypto::static_key::{KeyDirection, StaticKey};
-use openvpn_engine::data::key::{DataKey, Format};
-use openvpn_engine::data::plane::DataSetup;
+use openvpn_engine::crypto::{KeyDirection, StaticKey};
+use openvpn_engine::data::{DataKey, Format};
+use openvpn_engine::data::DataSetup;
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 

@@ -41,11 +41,11 @@ use crate::sys::runtime;
 use crate::systemd::exit;
 use openvpn_engine::config::Surroundings;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::effect::Summary;
-use openvpn_engine::session::ended::EndClass;
-use openvpn_engine::session::machine::Session;
-use openvpn_engine::session::status::Status;
-use openvpn_engine::session::user_input::{Attention, InputGroup, Question};
+use openvpn_engine::session::Summary;
+use openvpn_engine::session::EndClass;
+use openvpn_engine::session::Session;
+use openvpn_engine::session::Status;
+use openvpn_engine::session::{Attention, InputGroup, Question};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use openvpn_engine::settings::Transport;
 

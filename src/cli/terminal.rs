@@ -9,7 +9,7 @@ use tokio::net::unix::pipe::Receiver;
 use zeroize::Zeroizing;
 
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::user_input::Visibility;
+use openvpn_engine::session::Visibility;
 
 /// Asks one question on `/dev/tty` and waits for a line. Dropping the future takes the question back and leaves the
 /// terminal as it was.

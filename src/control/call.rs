@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 
 use crate::control::status_report::Fact;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::command::Refusal;
-use openvpn_engine::session::status::Status;
-use openvpn_engine::session::user_input::Question;
+use openvpn_engine::session::Refusal;
+use openvpn_engine::session::Status;
+use openvpn_engine::session::Question;
 
 /// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
 #[derive(Debug)]

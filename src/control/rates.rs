@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 
 /// The last samples.
 #[derive(Debug, Default)]

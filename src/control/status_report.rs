@@ -5,9 +5,9 @@ use std::time::Instant;
 use crate::control::call::{ConnectionView, Facts};
 use crate::control::rates::Rate;
 use crate::control::status_text::Narration;
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::netplan::{DnsServer, NetPlan, Route, RouteVia};
-use openvpn_engine::session::machine::Session;
+use openvpn_engine::session::Session;
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq)]

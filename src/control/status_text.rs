@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::sys::wall_time;
 use crate::systemd::notify::Notifier;
-use openvpn_engine::session::doing::Doing;
-use openvpn_engine::session::status::{Status, StatusMinor};
+use openvpn_engine::session::Doing;
+use openvpn_engine::session::{Status, StatusMinor};
 
 /// Tells the service manager what a session is at, on change.
 #[derive(Debug, Default)]

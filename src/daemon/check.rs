@@ -1,13 +1,13 @@
 //! Everything that can be said about a profile without connecting.
 
 use crate::daemon::profile_file::{ProfileFile, Read, ReadError};
-use openvpn_engine::config::build::{self, Blueprint, BlueprintError};
+use openvpn_engine::config::{Blueprint, BlueprintError, build};
 use openvpn_engine::config::{Endpoint, PeerInfo, Surroundings};
-use openvpn_engine::control::tls::{TlsFactory, TlsSetupError};
-use openvpn_engine::pki::certificate::Certificate;
-use openvpn_engine::pki::signature::KeyKind;
+use openvpn_engine::tls::{TlsFactory, TlsSetupError};
+use openvpn_engine::pki::Certificate;
+use openvpn_engine::pki::KeyKind;
 use openvpn_engine::pki::{PkiError, Trust};
-use openvpn_engine::profile::model::{Profile, Remote};
+use openvpn_engine::profile::{Profile, Remote};
 
 /// What has been found out about a profile.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tracing::info;
 use crate::daemon::executor::Effects;
 use crate::systemd::exit;
 use crate::tunnel::Order;
-use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::EndClass;
 
 /// Says it.
 pub async fn say(effects: &mut Effects, class: EndClass) {

@@ -11,8 +11,8 @@ use crate::daemon::stored_device::{KeptDevice, Making};
 use crate::network::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use crate::tunnel::Tun;
 use openvpn_engine::netplan::NetPlan;
-use openvpn_engine::session::ended::EndClass;
-use openvpn_engine::session::network::Step;
+use openvpn_engine::session::EndClass;
+use openvpn_engine::session::Step;
 
 /// A step on the network; they are taken one after the other.
 pub(crate) enum NetworkTask {

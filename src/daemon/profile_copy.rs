@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::daemon::profile_file::{decoded, read_beside, read_limited};
-use openvpn_engine::profile::model::Profile;
+use openvpn_engine::profile::Profile;
 
 /// What is to be copied.
 #[derive(Debug)]

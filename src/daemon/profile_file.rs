@@ -12,13 +12,13 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::daemon::executor::{ProfileLoader, Work};
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::log::LogControl;
-use openvpn_engine::profile::error::{Note, ProfileError};
-use openvpn_engine::profile::lexer::lex;
-use openvpn_engine::profile::model::{Login, Profile};
-use openvpn_engine::profile::overrides::{BadOverride, Override, OverrideValue};
+use openvpn_engine::profile::{Note, ProfileError};
+use openvpn_engine::profile::lex;
+use openvpn_engine::profile::{Login, Profile};
+use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::command::Refusal;
-use openvpn_engine::session::effect::{Loaded, ProfileSource};
+use openvpn_engine::session::Refusal;
+use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// A profile in a file, with what the user wants otherwise.
 #[derive(Debug, Clone)]

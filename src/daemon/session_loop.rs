@@ -19,15 +19,15 @@ use crate::daemon::stored_session;
 use crate::sys::clock::Clock;
 use crate::systemd::notify::Notifier;
 use crate::tunnel::Order;
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
-use openvpn_engine::session::effect::{Effect, Report, Summary};
-use openvpn_engine::session::ended::EndClass;
-use openvpn_engine::session::machine::{Output, Session};
-use openvpn_engine::session::status::Status;
-use openvpn_engine::session::tally::Tally;
-use openvpn_engine::session::user_input::{Attention, CREDENTIALS, Question};
+use openvpn_engine::session::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
+use openvpn_engine::session::{Effect, Report, Summary};
+use openvpn_engine::session::EndClass;
+use openvpn_engine::session::{Output, Session};
+use openvpn_engine::session::Status;
+use openvpn_engine::session::Tally;
+use openvpn_engine::session::{Attention, CREDENTIALS, Question};
 use openvpn_engine::settings::Transport;
 
 /// The one in front of the loop: shows what the session says, and may know somebody to ask.

@@ -4,7 +4,7 @@ use tracing::{debug, warn};
 
 use crate::systemd::fd_store::{self, Inherited};
 use openvpn_engine::secret::SecretBytes;
-use openvpn_engine::session::saved::Saved;
+use openvpn_engine::session::Saved;
 
 /// The name of the session's memory file in the store.
 pub const STORED_AS: &str = "session";

@@ -2,6 +2,8 @@
 
 pub mod build;
 
+pub use self::build::{Blueprint, BlueprintError, SocketWishes};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

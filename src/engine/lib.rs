@@ -24,7 +24,7 @@
 
 pub mod config;
 pub mod connection;
-pub mod control;
+mod control;
 pub mod crypto;
 pub mod data;
 pub mod error;
@@ -38,6 +38,10 @@ pub mod proxy;
 pub mod secret;
 pub mod session;
 pub mod settings;
+/// The TLS of the control channel, as far as a profile can be checked against it without connecting.
+pub mod tls {
+    pub use crate::control::tls::{TlsFactory, TlsSetupError};
+}
 #[cfg(test)]
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -46,5 +50,5 @@ pub mod settings;
 mod simulation;
 #[cfg(test)]
 mod testing;
-pub mod timers;
-pub mod wire;
+mod timers;
+mod wire;

@@ -16,7 +16,7 @@ use crate::network::record::Record;
 use crate::network::record_file::Recorded as _;
 use crate::network::{NetError, TunDevice, link, requested_routes, route};
 use openvpn_engine::netplan::NetPlan;
-use openvpn_engine::netplan::diff::Difference;
+use openvpn_engine::netplan::Difference;
 
 /// Where things are.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use crate::openvpn3::error::BusError;
 use crate::openvpn3::log_service::{Attached, BACKEND_INTERFACES};
 use crate::openvpn3::members;
 use crate::openvpn3::object::{refuse, wants_answer};
-use openvpn_engine::session::command::Refusal;
+use openvpn_engine::session::Refusal;
 
 /// How an answer that took time came out.
 pub(crate) enum Finished {

@@ -8,8 +8,8 @@ use crate::control::call::{Ask, Told};
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::object::{arguments, reply};
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::command::Refusal;
-use openvpn_engine::session::user_input::{CREDENTIALS, Question, Visibility};
+use openvpn_engine::session::Refusal;
+use openvpn_engine::session::{CREDENTIALS, Question, Visibility};
 
 /// What a method call asks for.
 ///
@@ -140,7 +140,7 @@ mod tests {
     use zbus::zvariant::ObjectPath;
 
     use super::*;
-    use openvpn_engine::session::user_input::InputGroup;
+    use openvpn_engine::session::InputGroup;
 
     fn call<B>(member: &str, body: &B) -> Message
     where

@@ -28,8 +28,8 @@ use crate::openvpn3::object::{
     Object, Sorted, caller, refuse, reply, reply_properties, wants_answer,
 };
 use crate::openvpn3::{administration, authorization, members, properties};
-use openvpn_engine::session::status::Status;
-use openvpn_engine::session::user_input::Attention;
+use openvpn_engine::session::Status;
+use openvpn_engine::session::Attention;
 
 /// Says on the bus what the session loop wants to be known, in the order in which it is told.
 #[derive(Debug, Clone)]

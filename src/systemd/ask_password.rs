@@ -12,7 +12,7 @@ use tokio::net::UnixDatagram;
 use zeroize::Zeroizing;
 
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::user_input::Visibility;
+use openvpn_engine::session::Visibility;
 
 /// Where agents look for questions.
 pub const DIRECTORY: &str = "/run/systemd/ask-password";

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::EndClass;
 
 /// One exit status and what it means.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use openvpn_engine::config::ConnectionConfig;
-use openvpn_engine::config::build::SocketWishes;
+use openvpn_engine::config::SocketWishes;
 use openvpn_engine::proxy::Detour;
 
 /// One attempt at one address.

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::tunnel::unauthenticated::Strangers;
-use openvpn_engine::data::stats::{DropReason, Stats};
+use openvpn_engine::data::{DropReason, Stats};
 
 /// Publishes what changed, at most once a second; tells the log about drops, at most once in ten.
 #[derive(Debug)]

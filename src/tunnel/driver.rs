@@ -23,7 +23,7 @@ use crate::tunnel::transport::Transport;
 use crate::tunnel::{Order, TunnelReport};
 use openvpn_engine::config::ConnectionConfig;
 use openvpn_engine::connection::Connection;
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Ended, Event, Input};
 

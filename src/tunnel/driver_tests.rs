@@ -11,12 +11,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::tunnel::{SocketOptions, TunnelHandle};
-use openvpn_engine::config::{
-    CertProfile, CompressionPolicy, DataConfig, Endpoint, Framing, MssFix, PeerChecks, PeerInfo,
-    PullRules, Surroundings, Timing, TlsConfig, TlsVersion, Transport as Kind, Wrapping,
-};
-use openvpn_engine::crypto::cipher::Cipher;
-use openvpn_engine::crypto::hmac::Digest;
+use openvpn_engine::config::{CertProfile, CompressionPolicy, DataConfig, Endpoint, Framing, MssFix, PeerChecks, PeerInfo, PullRules, Surroundings, Timing, TlsConfig, TlsVersion, Transport as Kind, Wrapping};
+use openvpn_engine::crypto::Cipher;
+use openvpn_engine::crypto::Digest;
 use openvpn_engine::event::Stage;
 use openvpn_engine::pki::Trust;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use openvpn_engine::connection::Connection;
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::event::{Input, Output};
 
 /// The sans-I/O face of a connection. After every input, [`Engine::poll_output`] is called until it waits.

@@ -14,8 +14,8 @@ use crate::tunnel::device::{Device, Read, is_lost, lost};
 use crate::tunnel::engine::Engine;
 use crate::tunnel::interrupt_moderation::Pace;
 use crate::tunnel::transport::Transport;
-use openvpn_engine::data::coalesce::{Coalescer, Join};
-use openvpn_engine::data::stats::{DropReason, Stats};
+use openvpn_engine::data::{Coalescer, Join};
+use openvpn_engine::data::{DropReason, Stats};
 use openvpn_engine::event::{Event, Input, Output};
 
 /// An engine between its transport and the device.

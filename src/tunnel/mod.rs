@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::tunnel::attempt::{Attempt, SocketOptions};
 pub use crate::tunnel::tun::{Offload, Tun};
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Event, Input};
 

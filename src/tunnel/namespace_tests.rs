@@ -15,11 +15,11 @@ use crate::testing::namespace::{
 };
 use crate::testing::traffic::{Direction, eight_transfers, transfer};
 use crate::testing::{Defer, skipped};
-use openvpn_engine::crypto::cipher::Cipher;
-use openvpn_engine::crypto::hmac::Digest;
-use openvpn_engine::crypto::static_key::{KeyDirection, StaticKey};
-use openvpn_engine::data::key::{DataKey, Format};
-use openvpn_engine::data::plane::DataSetup;
+use openvpn_engine::crypto::Cipher;
+use openvpn_engine::crypto::Digest;
+use openvpn_engine::crypto::{KeyDirection, StaticKey};
+use openvpn_engine::data::{DataKey, Format};
+use openvpn_engine::data::DataSetup;
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use openvpn_engine::proxy::socks_udp::Header;
+use openvpn_engine::proxy::Header;
 
 /// Packets that wait for the socket. They leave in order.
 #[derive(Debug)]

@@ -13,9 +13,10 @@ use crate::tunnel::attempt::SocketOptions;
 use crate::tunnel::socks_relay::Relay;
 use crate::tunnel::tcp::Tcp;
 use crate::tunnel::transport::{self, Transport};
-use openvpn_engine::config::{self, Endpoint, Surroundings};
+use openvpn_engine::config;
+use openvpn_engine::config::{Endpoint, Surroundings};
 use openvpn_engine::error::ConnectionError;
-use openvpn_engine::profile::proxy::Proxy;
+use openvpn_engine::profile::Proxy;
 use openvpn_engine::proxy::{Conversation, Detour, Opened, ProxyError, Step};
 
 /// Where a transport goes, and by which detour.

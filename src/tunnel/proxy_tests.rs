@@ -11,9 +11,9 @@ use rustls::time_provider::DefaultTimeProvider;
 use super::*;
 use openvpn_engine::config::{Endpoint, Surroundings, Transport as Kind};
 use openvpn_engine::error::ProxyKind;
-use openvpn_engine::profile::model::Login;
-use openvpn_engine::profile::proxy::{HttpAuth, HttpProxy, SocksProxy};
-use openvpn_engine::proxy::socks_udp::Header;
+use openvpn_engine::profile::Login;
+use openvpn_engine::profile::{HttpAuth, HttpProxy, SocksProxy};
+use openvpn_engine::proxy::Header;
 use openvpn_engine::secret::SecretText;
 
 const LIMIT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::tunnel::transport;
-use openvpn_engine::proxy::socks_udp::{self, Header};
+use openvpn_engine::proxy::{Header, socks_udp};
 
 /// What a UDP socket needs to know of the proxy between it and the server.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use crate::sys::calls;
 use crate::tunnel::outbound::{Outbound, Prefix};
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 
 /// A connected TCP socket. What is read of a frame stays here until the rest arrives.
 #[derive(Debug)]

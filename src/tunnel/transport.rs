@@ -20,7 +20,7 @@ use crate::tunnel::socks_relay::Relay;
 use crate::tunnel::tcp::Tcp;
 use crate::tunnel::udp::Udp;
 use openvpn_engine::config;
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 
 /// An open transport.
 #[derive(Debug)]

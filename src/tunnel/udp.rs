@@ -14,7 +14,7 @@ use crate::sys::calls::{self, MESSAGES, Message, Received};
 use crate::tunnel::outbound::{Outbound, Prefix, Run};
 use crate::tunnel::overflow::Followed;
 use crate::tunnel::socks_relay::Relay;
-use openvpn_engine::data::stats::{DropReason, Stats};
+use openvpn_engine::data::{DropReason, Stats};
 
 /// A UDP socket with as much offload as the kernel gives.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use openvpn_engine::data::stats::{DropReason, Stats};
+use openvpn_engine::data::{DropReason, Stats};
 
 /// How many were told of, and when to tell again at the earliest.
 #[derive(Debug)]

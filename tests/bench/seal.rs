@@ -11,12 +11,12 @@ mod data_plane;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use data_plane::{moment, plane};
-use openvpn_engine::crypto::cipher::Cipher;
-use openvpn_engine::crypto::static_key::KeyDirection;
-use openvpn_engine::data::coalesce::{Coalescer, Join};
-use openvpn_engine::data::key::Format;
-use openvpn_engine::data::segment::Segments;
-use openvpn_engine::data::vnet::{Gso, VnetHeader};
+use openvpn_engine::crypto::Cipher;
+use openvpn_engine::crypto::KeyDirection;
+use openvpn_engine::data::{Coalescer, Join};
+use openvpn_engine::data::Format;
+use openvpn_engine::data::Segments;
+use openvpn_engine::data::{Gso, VnetHeader};
 use openvpn_engine::settings::Framing;
 use ring::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey,

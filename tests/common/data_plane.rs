@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use openvpn_engine::crypto::cipher::Cipher;
-use openvpn_engine::crypto::static_key::{KeyDirection, StaticKey};
-use openvpn_engine::data::key::{DataKey, Format};
-use openvpn_engine::data::plane::{DataPlane, DataSetup};
+use openvpn_engine::crypto::Cipher;
+use openvpn_engine::crypto::{KeyDirection, StaticKey};
+use openvpn_engine::data::{DataKey, Format};
+use openvpn_engine::data::{DataPlane, DataSetup};
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 

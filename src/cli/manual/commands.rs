@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::Cli;
 use crate::cli::manual::NAME;
-use openvpn_engine::profile::document::roff;
+use openvpn_engine::profile::roff;
 
 /// One line for each command that is meant for people.
 pub(crate) fn synopsis() -> String {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::systemd::{credentials, exit};
-use openvpn_engine::profile::document::{options_markdown, overrides_markdown};
+use openvpn_engine::profile::{options_markdown, overrides_markdown};
 
 /// The text between two markers is `list`.
 fn holds(file: &str, marker: &str, list: &str) {

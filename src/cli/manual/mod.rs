@@ -13,7 +13,7 @@ use crate::cli::Cli;
 use crate::control::status_report;
 use crate::daemon::standalone::profile_lookup;
 use crate::systemd::{credentials, exit};
-use openvpn_engine::profile::document::{self, roff};
+use openvpn_engine::profile::{document, roff};
 
 /// Arguments of `manual`.
 #[derive(Debug, Args)]

@@ -14,8 +14,8 @@ use crate::network::{NetError, SocketNeeds};
 use crate::tunnel::{Attempt, Order, SocketOptions};
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Ended, Event};
-use openvpn_engine::session::effect::{Launch, Report};
-use openvpn_engine::session::remotes::Lookup;
+use openvpn_engine::session::{Launch, Report};
+use openvpn_engine::session::Lookup;
 
 impl Effects {
     /// Begins an attempt.

@@ -22,11 +22,11 @@ use crate::network::kill_switch::opening::Opening;
 use crate::network::monitor::{Changes, NetworkChange, Watched};
 use crate::network::resolver::{Answer, Names};
 use crate::tunnel::{Attempt, Order, TunnelHandle, TunnelReport};
-use openvpn_engine::data::stats::Stats;
+use openvpn_engine::data::Stats;
 use openvpn_engine::event::Input;
-use openvpn_engine::session::command::Refusal;
-use openvpn_engine::session::effect::{Loaded, ProfileSource, Report};
-use openvpn_engine::session::remotes::Lookup;
+use openvpn_engine::session::Refusal;
+use openvpn_engine::session::{Loaded, ProfileSource, Report};
+use openvpn_engine::session::Lookup;
 
 /// Something under way whose end is reported.
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;

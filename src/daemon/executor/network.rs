@@ -10,8 +10,8 @@ use crate::daemon::network_tasks::{self, NetworkEnd, NetworkFailure, NetworkTask
 use crate::network::Network;
 use crate::tunnel::Order;
 use openvpn_engine::event::Input;
-use openvpn_engine::session::effect::Report;
-use openvpn_engine::session::network::{Device, Step};
+use openvpn_engine::session::Report;
+use openvpn_engine::session::{Device, Step};
 
 impl Effects {
     /// Takes a step on the network.

@@ -3,8 +3,8 @@
 use crate::network::monitor::NetworkChange;
 use crate::network::resolver;
 use crate::tunnel::TunnelReport;
-use openvpn_engine::session::effect::Report;
-use openvpn_engine::session::remotes::{Family, Lookup};
+use openvpn_engine::session::Report;
+use openvpn_engine::session::{Family, Lookup};
 
 pub(crate) fn from_tunnel(report: TunnelReport) -> Report {
     match report {

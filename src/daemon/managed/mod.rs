@@ -41,11 +41,11 @@ use crate::systemd::notify::Notifier;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use crate::systemd::watchdog::Watchdog;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::effect::Summary;
-use openvpn_engine::session::ended::EndClass;
-use openvpn_engine::session::machine::Session;
-use openvpn_engine::session::status::Status;
-use openvpn_engine::session::user_input::{Attention, Question};
+use openvpn_engine::session::Summary;
+use openvpn_engine::session::EndClass;
+use openvpn_engine::session::Session;
+use openvpn_engine::session::Status;
+use openvpn_engine::session::{Attention, Question};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Arguments of `session`.

@@ -15,11 +15,11 @@ use crate::log::bus_layer::BusLogControl;
 use crate::openvpn3::configuration_manager::{self, Override as Given, StoredProfile};
 use crate::openvpn3::log_signal::LogGroup;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
-use openvpn_engine::profile::error::Note;
-use openvpn_engine::profile::model::{DnsUse, Profile};
-use openvpn_engine::profile::overrides::{BadOverride, Override, OverrideValue};
-use openvpn_engine::session::command::{Confirmation, Refusal};
-use openvpn_engine::session::effect::{Loaded, ProfileSource};
+use openvpn_engine::profile::Note;
+use openvpn_engine::profile::{DnsUse, Profile};
+use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
+use openvpn_engine::session::{Confirmation, Refusal};
+use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// Fetches profiles from the configuration manager.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::io;
 use rustls::time_provider::TimeProvider;
 
 use crate::systemd::credentials::{self, Credentials};
-use openvpn_engine::crypto::totp::Seed;
+use openvpn_engine::crypto::Seed;
 use openvpn_engine::event::AuthToken;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::user_input::{self, InputGroup, Question};
+use openvpn_engine::session::{InputGroup, Question, user_input};
 
 /// Answers from credentials. What is asked for again was refused: until the server lets us in, each is given once, and
 /// one-time passwords a few times.
@@ -115,7 +115,7 @@ mod tests {
     use rustls::time_provider::DefaultTimeProvider;
 
     use super::*;
-    use openvpn_engine::session::user_input::Visibility;
+    use openvpn_engine::session::Visibility;
 
     fn question(group: InputGroup, name: &'static str, slot_id: u32) -> Question {
         Question {

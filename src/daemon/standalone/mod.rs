@@ -42,12 +42,12 @@ use crate::systemd::fd_store::Inherited;
 use crate::systemd::notify::Notifier;
 use crate::systemd::unit::Instance;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::effect::Summary;
-use openvpn_engine::session::ended::EndClass;
-use openvpn_engine::session::machine::Session;
-use openvpn_engine::session::saved::Saved;
-use openvpn_engine::session::status::{Status, StatusMinor};
-use openvpn_engine::session::user_input::{Attention, InputGroup, Question, Visibility};
+use openvpn_engine::session::Summary;
+use openvpn_engine::session::EndClass;
+use openvpn_engine::session::Session;
+use openvpn_engine::session::Saved;
+use openvpn_engine::session::{Status, StatusMinor};
+use openvpn_engine::session::{Attention, InputGroup, Question, Visibility};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.

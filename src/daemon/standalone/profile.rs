@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::daemon::executor::{ProfileLoader, Work};
 use crate::daemon::profile_file::{Addition, ProfileFile};
 use crate::systemd::credentials::{self, Credentials};
-use openvpn_engine::session::command::Refusal;
-use openvpn_engine::session::effect::{Loaded, ProfileSource};
+use openvpn_engine::session::Refusal;
+use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// Loads the profile; a key or certificate that it lacks is taken from the credentials.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::daemon::standalone::{profile, profile_lookup};
 use crate::systemd::credentials::Credentials;
 use crate::systemd::exit;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
-use openvpn_engine::session::ended::EndClass;
+use openvpn_engine::session::EndClass;
 
 /// Copies the profile again if it can be used and is another one, and has the session read it.
 pub(crate) fn again(instance: &Instance) -> ExitCode {

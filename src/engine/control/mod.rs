@@ -1,19 +1,21 @@
 //! The control channel, bottom to top.
 
-pub mod app_control;
-pub mod auth;
-pub mod channel;
-pub mod handshake;
-pub mod key_method;
-pub mod keyring;
-pub mod message;
-pub mod negotiator;
-pub mod occ;
-pub mod peer_info;
-pub mod push;
-pub mod recv_window;
-pub mod send_window;
-pub mod tls;
-pub mod verify;
-pub mod windows;
-pub mod wrap;
+pub(crate) mod app_control;
+pub(crate) mod auth;
+pub(crate) mod channel;
+pub(crate) mod handshake;
+pub(crate) mod key_method;
+pub(crate) mod keyring;
+pub(crate) mod message;
+pub(crate) mod negotiator;
+pub(crate) mod occ;
+pub(crate) mod peer_info;
+pub(crate) mod push;
+pub(crate) mod recv_window;
+pub(crate) mod send_window;
+pub(crate) mod tls;
+pub(crate) mod verify;
+pub(crate) mod windows;
+pub(crate) mod wrap;
+
+pub use self::tls::{TlsFactory, TlsSetupError};

@@ -1,22 +1,29 @@
 //! The data channel: the hot path, all of it.
 
-pub mod checksum;
-pub mod classic;
-pub mod coalesce;
-pub mod epoch;
+pub(crate) mod checksum;
+pub(crate) mod classic;
+pub(crate) mod coalesce;
+pub(crate) mod epoch;
 mod flow;
 mod fragment;
-pub mod framing;
-pub mod inflate;
-pub mod keepalive;
-pub mod key;
-pub mod legacy;
+pub(crate) mod framing;
+pub(crate) mod inflate;
+pub(crate) mod keepalive;
+pub(crate) mod key;
+pub(crate) mod legacy;
 #[cfg(test)]
 pub(crate) mod model;
-pub mod mss;
+pub(crate) mod mss;
 pub mod packet;
-pub mod plane;
-pub mod segment;
-pub mod slot;
-pub mod stats;
+pub(crate) mod plane;
+pub(crate) mod segment;
+pub(crate) mod slot;
+pub(crate) mod stats;
 pub mod vnet;
+
+pub use self::coalesce::{Coalescer, Join, Joined, PACKETS_MAX};
+pub use self::key::{DataKey, Format, KeyError};
+pub use self::plane::{DataPlane, DataSetup};
+pub use self::segment::Segments;
+pub use self::stats::{DropReason, Stats};
+pub use self::vnet::{Gso, VnetHeader};

@@ -1,7 +1,9 @@
 //! `NetPlan`: addresses, routes, DNS, MTU as they must become.
 
-pub mod build;
-pub mod diff;
+pub(crate) mod build;
+pub(crate) mod diff;
+
+pub use self::diff::Difference;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,20 +1,23 @@
 //! Certificates and private keys: from PEM, DER and PKCS#12 to what TLS needs.
 
-pub mod certificate;
-pub mod chain;
+pub(crate) mod certificate;
+pub(crate) mod chain;
 mod der;
-pub mod distrust;
+pub(crate) mod distrust;
 mod encryption;
 #[cfg(test)]
 pub(crate) mod fixtures;
-pub mod name;
-pub mod pem;
-pub mod pkcs12;
+pub(crate) mod name;
+pub(crate) mod pem;
+pub(crate) mod pkcs12;
 mod pkcs12_kdf;
-pub mod private_key;
-pub mod revocation;
-pub mod signature;
+pub(crate) mod private_key;
+pub(crate) mod revocation;
+pub(crate) mod signature;
 mod small_rsa;
+
+pub use self::certificate::Certificate;
+pub use self::signature::KeyKind;
 
 use std::sync::Arc;
 

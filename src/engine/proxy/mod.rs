@@ -1,14 +1,15 @@
 //! Ways through proxies: the conversations that open them, as machines of bytes.
 
 mod error;
-pub mod http;
-pub mod socks5;
+pub(crate) mod http;
+pub(crate) mod socks5;
 pub mod socks_udp;
+
+pub use self::socks_udp::Header;
 
 use std::net::SocketAddr;
 
 pub use self::error::ProxyError;
-use self::socks_udp::Header;
 use super::config::Surroundings;
 use super::profile::model::Login;
 use super::profile::proxy::Proxy;

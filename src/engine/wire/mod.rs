@@ -1,7 +1,7 @@
 //! What is on the wire: bytes to values and back, no state.
 
-pub mod control;
-pub mod data;
-pub mod frame;
-pub mod head;
-pub mod reader;
+pub(crate) mod control;
+pub(crate) mod data;
+pub(crate) mod frame;
+pub(crate) mod head;
+pub(crate) mod reader;

@@ -8,7 +8,7 @@ use crate::log::bus_layer::bus_layer;
 use crate::openvpn3::administration::INTERFACE;
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
 use crate::openvpn3::session_object::SessionObject;
-use openvpn_engine::session::status::{Status, StatusMinor};
+use openvpn_engine::session::{Status, StatusMinor};
 use tokio::sync::mpsc;
 use zbus::zvariant::OwnedValue;
 

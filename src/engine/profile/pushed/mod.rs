@@ -2,7 +2,7 @@
 
 mod apply;
 mod filter;
-pub mod split;
+pub(crate) mod split;
 mod update;
 
 use std::net::IpAddr;
