@@ -11,9 +11,9 @@ use data_plane::{moment, plane};
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::Digest;
 use openvpn_engine::crypto::KeyDirection;
-use openvpn_engine::data::{Coalescer, Join};
 use openvpn_engine::data::Format;
 use openvpn_engine::data::Segments;
+use openvpn_engine::data::{Coalescer, Join};
 use openvpn_engine::data::{Gso, VnetHeader};
 use openvpn_engine::settings::Framing;
 

@@ -11,12 +11,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::surroundings;
+use crate::cli::environment;
 use crate::tunnel::mirror::{carry, carry_plain};
 use crate::tunnel::{SocketOptions, Tun};
 use openvpn_engine::crypto::{KeyDirection, StaticKey};
-use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::data::DataSetup;
+use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 
@@ -91,7 +91,7 @@ fn run(words: &[String]) -> io::Result<()> {
         compression: CompressionPolicy::No,
         mssfix: MssFix::Mtu(1492),
         outer_ipv6: false,
-        random: surroundings().provider.secure_random,
+        random: environment().provider.secure_random,
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,

@@ -22,29 +22,29 @@ use crate::bus;
 use crate::cli::kill_switch::KillSwitchCommand;
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
 use crate::cli::sessions::{ListArgs, SessionName};
-use crate::daemon::check::Judgement;
+use crate::daemon::check::CheckReport;
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::managed::SessionArgs;
 use crate::daemon::managed::unit::DescribeArgs;
 use crate::daemon::profile_file::ProfileFile;
-use crate::daemon::session_loop::{Front, Loop};
+use crate::daemon::session_loop::{FrontEnd, Loop};
 use crate::daemon::signals::Signals;
 use crate::daemon::standalone::exec_steps::{CleanupArgs, PrepareArgs, UpkeepArgs};
 use crate::daemon::starter::StarterOptions;
 use crate::log;
 use crate::network::foreground_record::ForegroundRecord;
-use crate::network::monitor::Changes;
+use crate::network::monitor::NetworkMonitor;
 use crate::network::{LocalOptions, Network, NetworkBy};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::systemd::exit;
-use openvpn_engine::config::Surroundings;
+use openvpn_engine::config::Environment;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::Summary;
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Session;
 use openvpn_engine::session::Status;
+use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, InputGroup, Question};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use openvpn_engine::settings::Transport;
@@ -153,7 +153,7 @@ pub struct ConnectArgs {
 pub fn check(args: CheckArgs) -> ExitCode {
     let name = args.profile.display().to_string();
     let file = ProfileFile::new(args.profile, args.overrides);
-    let judgement = Judgement::of(&file, &surroundings());
+    let judgement = CheckReport::of(&file, &environment());
     let usable = judgement.is_usable();
     let mut lines = judgement.lines;
     if usable {
@@ -181,7 +181,7 @@ pub fn connect(args: ConnectArgs) -> ExitCode {
         Ok(class) => exit::exit_code(class),
         Err(error) => {
             error!(%error, "cannot begin");
-            exit::exit_code(EndClass::Internal)
+            exit::exit_code(ExitClass::Internal)
         }
     }
 }
@@ -190,7 +190,7 @@ async fn session(
     file: ProfileFile,
     network: NetworkBy,
     record: Option<&ForegroundRecord>,
-) -> io::Result<EndClass> {
+) -> io::Result<ExitClass> {
     let signals = Signals::listen()?;
     if let Some(record) = record {
         record.take_back(bus::connect()).await;
@@ -207,7 +207,7 @@ async fn session(
         }
         NetworkBy::None => Network::Nobody,
     };
-    let changes = Box::pin(async { Changes::start(bus::connect().await) });
+    let changes = Box::pin(async { NetworkMonitor::start(bus::connect().await) });
     let effects = Effects::new(network, Box::new(file), changes)?;
     let policy = Policy {
         registration: Registration::None,
@@ -216,7 +216,7 @@ async fn session(
         about: client_identity::ourselves(),
         lifetime: Lifetime::Process,
     };
-    let session = Session::new(policy, surroundings());
+    let session = Session::new(policy, environment());
     let (_nobody_calls, calls) = mpsc::channel(1);
     let session = Loop::new(session, effects, Foreground, calls, Clock::start());
     Ok(session.run(signals).await)
@@ -224,8 +224,8 @@ async fn session(
 
 /// Cryptography by *ring*, and the system's clock.
 #[must_use]
-pub fn surroundings() -> Surroundings {
-    Surroundings {
+pub fn environment() -> Environment {
+    Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
     }
@@ -234,7 +234,7 @@ pub fn surroundings() -> Surroundings {
 /// The terminal.
 struct Foreground;
 
-impl Front for Foreground {
+impl FrontEnd for Foreground {
     fn announced(&mut self, status: &Status) {
         debug!(%status, "status");
     }

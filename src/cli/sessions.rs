@@ -8,7 +8,7 @@ use zbus::names::BusName;
 use zbus::{Connection, Proxy, fdo};
 
 use crate::bus::names;
-use crate::cli::show::{Facts, table};
+use crate::cli::show::{StatusReport, table};
 use crate::openvpn3::administration::INTERFACE;
 use crate::sys::wall_time;
 use crate::systemd::exit;
@@ -58,13 +58,13 @@ pub fn list(args: &ListArgs) -> ExitCode {
         let mut sessions = Vec::new();
         for name in backends(&bus).await? {
             // Sessions of a session manager answer to it alone, and others may end meanwhile.
-            if let Ok(facts) = facts(&bus, &name).await {
-                sessions.push(facts);
+            if let Ok(status_report) = status_report(&bus, &name).await {
+                sessions.push(status_report);
             }
         }
         sessions.sort_by(|one, other| one.text("instance").cmp(other.text("instance")));
         Ok(if args.json {
-            let all: Vec<String> = sessions.iter().map(Facts::json).collect();
+            let all: Vec<String> = sessions.iter().map(StatusReport::json).collect();
             format!("[{}]", all.join(","))
         } else {
             table(&sessions)
@@ -79,7 +79,7 @@ pub fn one(args: &SessionName, verb: Verb) -> ExitCode {
         let bus = Connection::system().await?;
         let name = bus_name(&bus, &args.instance).await?;
         let session = session(&bus, &name).await?;
-        let facts = match verb {
+        let status_report = match verb {
             Verb::Disconnect | Verb::Restart | Verb::Resume => {
                 let () = session.call(verb.method(), &()).await?;
                 return Ok(String::new());
@@ -90,16 +90,16 @@ pub fn one(args: &SessionName, verb: Verb) -> ExitCode {
             }
             Verb::Statistics => {
                 let counters: BTreeMap<String, i64> = session.call(verb.method(), &()).await?;
-                Facts::from_counters(counters)
+                StatusReport::from_counters(counters)
             }
-            Verb::Status => facts(&bus, &name).await?,
+            Verb::Status => status_report(&bus, &name).await?,
         };
         Ok(if args.json {
-            facts.json()
+            status_report.json()
         } else if verb == Verb::Status {
-            facts.status(wall_time::now())
+            status_report.status(wall_time::now())
         } else {
-            facts.lines()
+            status_report.lines()
         })
     }))
 }
@@ -211,7 +211,7 @@ async fn session<'a>(bus: &Connection, name: &'a str) -> zbus::Result<Proxy<'a>>
     Proxy::new(bus, name, names::SESSION_PATH, INTERFACE).await
 }
 
-async fn facts(bus: &Connection, name: &str) -> zbus::Result<Facts> {
+async fn status_report(bus: &Connection, name: &str) -> zbus::Result<StatusReport> {
     let told = session(bus, name).await?.call("Describe", &()).await?;
-    Ok(Facts::from_bus(told))
+    Ok(StatusReport::from_bus(told))
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use zbus::zvariant::{OwnedValue, Value};
 
-use crate::control::status_report::{Fact, TABLE};
+use crate::control::status_report::{StatusField, TABLE};
 use crate::sys::wall_time;
 
 /// Facts as they came over the bus.
 #[derive(Debug, Default)]
-pub(crate) struct Facts(BTreeMap<String, Fact>);
+pub(crate) struct StatusReport(BTreeMap<String, StatusField>);
 
-impl Facts {
+impl StatusReport {
     /// What the bus told. A value of a kind that no fact has is left out.
     pub(crate) fn from_bus(told: BTreeMap<String, OwnedValue>) -> Self {
         let told = told.into_iter();
@@ -26,7 +26,7 @@ impl Facts {
         let counters = counters.into_iter();
         Self(
             counters
-                .map(|(name, count)| (name, Fact::Number(count.try_into().unwrap_or(0))))
+                .map(|(name, count)| (name, StatusField::Number(count.try_into().unwrap_or(0))))
                 .collect(),
         )
     }
@@ -34,22 +34,22 @@ impl Facts {
     /// A text; empty if there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         match self.0.get(name) {
-            Some(Fact::Text(text)) => text,
-            Some(Fact::List(_) | Fact::Number(_)) | None => "",
+            Some(StatusField::Text(text)) => text,
+            Some(StatusField::List(_) | StatusField::Number(_)) | None => "",
         }
     }
 
     fn number(&self, name: &str) -> Option<u64> {
         match self.0.get(name) {
-            Some(Fact::Number(number)) => Some(*number),
-            Some(Fact::List(_) | Fact::Text(_)) | None => None,
+            Some(StatusField::Number(number)) => Some(*number),
+            Some(StatusField::List(_) | StatusField::Text(_)) | None => None,
         }
     }
 
     fn list(&self, name: &str) -> &[String] {
         match self.0.get(name) {
-            Some(Fact::List(list)) => list,
-            Some(Fact::Number(_) | Fact::Text(_)) | None => &[],
+            Some(StatusField::List(list)) => list,
+            Some(StatusField::Number(_) | StatusField::Text(_)) | None => &[],
         }
     }
 
@@ -72,9 +72,9 @@ impl Facts {
             .0
             .iter()
             .map(|(name, fact)| match fact {
-                Fact::List(list) => format!("{name:width$}  {}", list.join(" ")),
-                Fact::Number(number) => format!("{name:width$}  {number}"),
-                Fact::Text(text) => format!("{name:width$}  {text}"),
+                StatusField::List(list) => format!("{name:width$}  {}", list.join(" ")),
+                StatusField::Number(number) => format!("{name:width$}  {number}"),
+                StatusField::Text(text) => format!("{name:width$}  {text}"),
             })
             .collect();
         lines.join("\n")
@@ -85,7 +85,7 @@ impl Facts {
         let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
         let rows = [
             ("Profile", self.profile()),
-            ("Doing", self.doing()),
+            ("Doing", self.activity()),
             ("Question", self.question()),
             ("Server", self.server()),
             ("Cipher", self.cipher()),
@@ -122,7 +122,7 @@ impl Facts {
         }
     }
 
-    fn doing(&self) -> String {
+    fn activity(&self) -> String {
         let detail = self.text("detail");
         if detail == self.text("question") {
             return String::new();
@@ -207,7 +207,7 @@ impl Facts {
 }
 
 /// A table of sessions.
-pub(crate) fn table(sessions: &[Facts]) -> String {
+pub(crate) fn table(sessions: &[StatusReport]) -> String {
     let row = |cells: [&str; 4]| {
         format!(
             "{:16} {:10} {:24} {}",
@@ -215,9 +215,15 @@ pub(crate) fn table(sessions: &[Facts]) -> String {
         )
     };
     let mut lines = vec![row(["INSTANCE", "DEVICE", "SERVER", "STATE"])];
-    lines.extend(sessions.iter().map(|facts| {
-        let [instance, device, server] = ["instance", "device", "server"].map(|it| facts.text(it));
-        row([instance, device, server, &facts.state(wall_time::now())])
+    lines.extend(sessions.iter().map(|status_report| {
+        let [instance, device, server] =
+            ["instance", "device", "server"].map(|it| status_report.text(it));
+        row([
+            instance,
+            device,
+            server,
+            &status_report.state(wall_time::now()),
+        ])
     }));
     lines.join("\n")
 }
@@ -238,15 +244,15 @@ fn bytes(count: u64) -> String {
     String::new()
 }
 
-fn from_value(value: &Value<'_>) -> Option<Fact> {
+fn from_value(value: &Value<'_>) -> Option<StatusField> {
     if let Value::Array(list) = value {
         let items: Option<Vec<String>> = list.iter().map(text_of).collect();
-        return items.map(Fact::List);
+        return items.map(StatusField::List);
     }
     if let Value::U64(number) = value {
-        return Some(Fact::Number(*number));
+        return Some(StatusField::Number(*number));
     }
-    text_of(value).map(Fact::Text)
+    text_of(value).map(StatusField::Text)
 }
 
 fn text_of(value: &Value<'_>) -> Option<String> {
@@ -257,14 +263,14 @@ fn text_of(value: &Value<'_>) -> Option<String> {
     }
 }
 
-fn written(fact: &Fact) -> String {
+fn written(fact: &StatusField) -> String {
     match fact {
-        Fact::List(list) => {
+        StatusField::List(list) => {
             let items: Vec<String> = list.iter().map(|item| quoted(item)).collect();
             format!("[{}]", items.join(","))
         }
-        Fact::Number(number) => number.to_string(),
-        Fact::Text(text) => quoted(text),
+        StatusField::Number(number) => number.to_string(),
+        StatusField::Text(text) => quoted(text),
     }
 }
 
@@ -287,36 +293,41 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn facts() -> Facts {
-        let text = |text: &str| Fact::Text(text.to_owned());
-        let list = |items: &[&str]| Fact::List(items.iter().map(ToString::to_string).collect());
-        let facts = [
+    fn status_report() -> StatusReport {
+        let text = |text: &str| StatusField::Text(text.to_owned());
+        let list =
+            |items: &[&str]| StatusField::List(items.iter().map(ToString::to_string).collect());
+        let status_report = [
             ("instance", text("office")),
             ("state", text("connected to vpn.example by tun0")),
-            ("since_seconds", Fact::Number(951_782_400)),
+            ("since_seconds", StatusField::Number(951_782_400)),
             ("server", text("vpn.example")),
             ("address", text("192.0.2.1")),
-            ("port", Fact::Number(1194)),
+            ("port", StatusField::Number(1194)),
             ("protocol", text("udp")),
             ("cipher", text("AES-256-GCM")),
             ("addresses", list(&["10.8.0.2/24"])),
             ("dns_servers", list(&["10.8.0.1"])),
             ("dns_domains", list(&["corp.example"])),
-            ("bytes_received_per_second", Fact::Number(1_234_567)),
-            ("bytes_sent_per_second", Fact::Number(999)),
-            ("handshake_age_seconds", Fact::Number(600)),
-            ("renegotiation_in_seconds", Fact::Number(3000)),
+            ("bytes_received_per_second", StatusField::Number(1_234_567)),
+            ("bytes_sent_per_second", StatusField::Number(999)),
+            ("handshake_age_seconds", StatusField::Number(600)),
+            ("renegotiation_in_seconds", StatusField::Number(3000)),
         ];
-        let facts = facts.into_iter();
-        Facts(facts.map(|(name, fact)| (name.to_owned(), fact)).collect())
+        let status_report = status_report.into_iter();
+        StatusReport(
+            status_report
+                .map(|(name, fact)| (name.to_owned(), fact))
+                .collect(),
+        )
     }
 
     #[test]
     fn json_has_types_and_is_escaped() {
-        let mut facts = facts();
-        let strange = Fact::Text("a \"b\"\n".to_owned());
-        facts.0.insert("detail".to_owned(), strange);
-        let json = facts.json();
+        let mut status_report = status_report();
+        let strange = StatusField::Text("a \"b\"\n".to_owned());
+        status_report.0.insert("detail".to_owned(), strange);
+        let json = status_report.json();
         assert!(
             json.starts_with("{\"instance\":\"office\",\"state\":"),
             "{json}"
@@ -332,7 +343,7 @@ mod tests {
 
     #[test]
     fn people_read_what_an_administrator_asks_first() {
-        let text = facts().status(Some(951_782_460));
+        let text = status_report().status(Some(951_782_460));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
@@ -362,7 +373,7 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            Facts::from_bus(told).json(),
+            StatusReport::from_bus(told).json(),
             "{\"a\":\"x\",\"b\":7,\"c\":[\"y\"]}"
         );
     }

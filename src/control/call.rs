@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
-use crate::control::status_report::Fact;
+use crate::control::status_report::StatusField;
 use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::Question;
 use openvpn_engine::session::Refusal;
 use openvpn_engine::session::Status;
-use openvpn_engine::session::Question;
 
 /// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
 #[derive(Debug)]
@@ -122,11 +122,11 @@ pub struct View {
     /// The last status announced.
     pub status: Status,
     /// All that the administrator may want to know beside that.
-    pub facts: Facts,
+    pub status_report: StatusReport,
 }
 
 /// Facts by name; see [`crate::control::status_report::TABLE`].
-pub type Facts = BTreeMap<&'static str, Fact>;
+pub type StatusReport = BTreeMap<&'static str, StatusField>;
 
 /// What is connected to what.
 #[derive(Debug, Clone, PartialEq, Eq)]

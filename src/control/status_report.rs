@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use crate::control::call::{ConnectionView, Facts};
+use crate::control::call::{ConnectionView, StatusReport};
 use crate::control::rates::Rate;
-use crate::control::status_text::Narration;
+use crate::control::status_text::StatusText;
 use openvpn_engine::data::Stats;
 use openvpn_engine::netplan::{DnsServer, NetPlan, Route, RouteVia};
 use openvpn_engine::session::Session;
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum StatusField {
     /// A list, which may be empty.
     List(Vec<String>),
     /// A number.
@@ -131,22 +131,22 @@ pub const TABLE: &[(&str, &str, &str)] = &[
 #[must_use]
 pub fn gather(
     session: &Session,
-    narration: &Narration,
+    status_text: &StatusText,
     (stats, rate): (&Stats, Option<Rate>),
     now: Instant,
-) -> Facts {
-    let mut facts = Facts::new();
+) -> StatusReport {
+    let mut status_report = StatusReport::new();
     let mut text = |name, value: &str| {
         if !value.is_empty() {
-            facts.insert(name, Fact::Text(value.to_owned()));
+            status_report.insert(name, StatusField::Text(value.to_owned()));
         }
     };
     text("profile", session.profile_name());
-    text("state", narration.what());
+    text("state", status_text.what());
     text("status", &session.status().to_string());
     text(
         "detail",
-        &session.doing().map_or_else(String::new, |it| it.detail),
+        &session.activity().map_or_else(String::new, |it| it.detail),
     );
     if let Some(question) = session.questions().open_questions().next() {
         text("question", &question.description);
@@ -161,44 +161,49 @@ pub fn gather(
         text("server_certificate", &established.server_subject);
         let times = established.key_times;
         let age = now.saturating_duration_since(times.negotiated_at);
-        number(&mut facts, "handshake_age_seconds", age.as_secs());
+        number(&mut status_report, "handshake_age_seconds", age.as_secs());
         if let Some(at) = times.renewal_at {
             let left = at.saturating_duration_since(now);
-            number(&mut facts, "renegotiation_in_seconds", left.as_secs());
+            number(
+                &mut status_report,
+                "renegotiation_in_seconds",
+                left.as_secs(),
+            );
         }
     }
-    if let Some(since) = narration.since() {
-        number(&mut facts, "since_seconds", since);
+    if let Some(since) = status_text.since() {
+        number(&mut status_report, "since_seconds", since);
         let written = crate::sys::wall_time::for_programs(since);
-        facts.insert("since", Fact::Text(written));
+        status_report.insert("since", StatusField::Text(written));
     }
     if let Some(plan) = session.plan() {
-        of_plan(&mut facts, plan);
+        of_plan(&mut status_report, plan);
     }
-    of_traffic(&mut facts, stats, rate);
-    facts
+    of_traffic(&mut status_report, stats, rate);
+    status_report
 }
 
 /// The facts of a connection that stands.
-pub fn of_connection(facts: &mut Facts, connection: &ConnectionView) {
-    let text = |value: &str| Fact::Text(value.to_owned());
-    facts.insert("server", text(&connection.host));
-    facts.insert("address", text(&connection.address));
-    facts.insert("protocol", text(&connection.protocol));
-    number(facts, "port", u64::from(connection.port));
+pub fn of_connection(status_report: &mut StatusReport, connection: &ConnectionView) {
+    let text = |value: &str| StatusField::Text(value.to_owned());
+    status_report.insert("server", text(&connection.host));
+    status_report.insert("address", text(&connection.address));
+    status_report.insert("protocol", text(&connection.protocol));
+    number(status_report, "port", u64::from(connection.port));
 }
 
-fn of_traffic(facts: &mut Facts, stats: &Stats, rate: Option<Rate>) {
-    number(facts, "bytes_received", stats.received.bytes);
-    number(facts, "bytes_sent", stats.sent.bytes);
+fn of_traffic(status_report: &mut StatusReport, stats: &Stats, rate: Option<Rate>) {
+    number(status_report, "bytes_received", stats.received.bytes);
+    number(status_report, "bytes_sent", stats.sent.bytes);
     if let Some(rate) = rate {
-        number(facts, "bytes_received_per_second", rate.received);
-        number(facts, "bytes_sent_per_second", rate.sent);
+        number(status_report, "bytes_received_per_second", rate.received);
+        number(status_report, "bytes_sent_per_second", rate.sent);
     }
 }
 
-fn of_plan(facts: &mut Facts, plan: &NetPlan) {
-    let mut list = |name, values: Vec<String>| facts.insert(name, Fact::List(values));
+fn of_plan(status_report: &mut StatusReport, plan: &NetPlan) {
+    let mut list =
+        |name, values: Vec<String>| status_report.insert(name, StatusField::List(values));
     let addresses = plan.addresses.iter().map(|it| it.network.to_string());
     list("addresses", addresses.collect());
     let through = |route: &&Route| matches!(route.via, RouteVia::Tunnel(_));
@@ -215,7 +220,7 @@ fn of_plan(facts: &mut Facts, plan: &NetPlan) {
     list("dns_servers", servers.collect());
     list("dns_domains", plan.dns.routing_domains.clone());
     list("dns_search", plan.dns.search_domains.clone());
-    number(facts, "mtu", u64::from(plan.mtu));
+    number(status_report, "mtu", u64::from(plan.mtu));
 }
 
 fn dns_server(server: &DnsServer) -> String {
@@ -225,6 +230,6 @@ fn dns_server(server: &DnsServer) -> String {
     }
 }
 
-fn number(facts: &mut Facts, name: &'static str, value: u64) {
-    facts.insert(name, Fact::Number(value));
+fn number(status_report: &mut StatusReport, name: &'static str, value: u64) {
+    status_report.insert(name, StatusField::Number(value));
 }

@@ -4,21 +4,21 @@ use std::time::Instant;
 
 use crate::sys::wall_time;
 use crate::systemd::notify::Notifier;
-use openvpn_engine::session::Doing;
+use openvpn_engine::session::Activity;
 use openvpn_engine::session::{Status, StatusMinor};
 
 /// Tells the service manager what a session is at, on change.
 #[derive(Debug, Default)]
-pub struct Narration {
+pub struct StatusText {
     what: String,
     /// In seconds of the system's clock.
     since: Option<u64>,
-    told: Option<Doing>,
+    told: Option<Activity>,
     /// What went wrong for good.
     failure: Option<String>,
 }
 
-impl Narration {
+impl StatusText {
     /// Hears every status: the reason of an end is said before the end.
     pub fn hear(&mut self, status: &Status) {
         let minor = status.minor();
@@ -36,10 +36,10 @@ impl Narration {
         &mut self,
         notifier: &mut Notifier,
         now: Instant,
-        doing: Option<Doing>,
+        activity: Option<Activity>,
         last: &Status,
     ) {
-        let Some(doing) = doing else {
+        let Some(activity) = activity else {
             let last = (last.minor() != StatusMinor::ConnDone).then(|| last.to_string());
             if let Some(reason) = self.failure.clone().or(last) {
                 self.begin(&reason);
@@ -48,12 +48,12 @@ impl Narration {
             self.told = None;
             return;
         };
-        if self.told.as_ref() == Some(&doing) {
+        if self.told.as_ref() == Some(&activity) {
             return;
         }
-        self.begin(&doing.what);
-        notifier.status(&self.words(now, &doing));
-        self.told = Some(doing);
+        self.begin(&activity.what);
+        notifier.status(&self.words(now, &activity));
+        self.told = Some(activity);
     }
 
     /// What it is at.
@@ -75,17 +75,17 @@ impl Narration {
         }
     }
 
-    fn words(&self, now: Instant, doing: &Doing) -> String {
-        let mut words = doing.what.clone();
+    fn words(&self, now: Instant, activity: &Activity) -> String {
+        let mut words = activity.what.clone();
         if let Some(since) = self.since {
             words.push_str(" since ");
             words.push_str(&wall_time::readable(since));
         }
-        if !doing.detail.is_empty() {
+        if !activity.detail.is_empty() {
             words.push_str(": ");
-            words.push_str(&doing.detail);
+            words.push_str(&activity.detail);
         }
-        if let Some(until) = doing.until {
+        if let Some(until) = activity.until {
             let left = until.saturating_duration_since(now).as_secs() + 1;
             words.push_str(&format!("; trying again after {}", wall_time::span(left)));
         }
@@ -100,8 +100,8 @@ mod tests {
     use super::*;
     use crate::sys::clock::Clock;
 
-    fn doing(what: &str, detail: &str) -> Doing {
-        Doing {
+    fn activity(what: &str, detail: &str) -> Activity {
+        Activity {
             what: what.to_owned(),
             detail: detail.to_owned(),
             until: None,
@@ -111,31 +111,36 @@ mod tests {
     #[test]
     fn a_detail_does_not_change_since_when() {
         let now = Clock::start().now();
-        let (mut narration, mut notifier) = (Narration::default(), Notifier::default());
+        let (mut status_text, mut notifier) = (StatusText::default(), Notifier::default());
         let status = Status::default();
-        narration.tell(&mut notifier, now, Some(doing("connecting", "a")), &status);
-        narration.since = Some(951_782_400);
-        let mut waiting = doing("connecting", "no answer for 60 s");
+        status_text.tell(
+            &mut notifier,
+            now,
+            Some(activity("connecting", "a")),
+            &status,
+        );
+        status_text.since = Some(951_782_400);
+        let mut waiting = activity("connecting", "no answer for 60 s");
         waiting.until = Some(now + Duration::from_millis(4500));
-        narration.tell(&mut notifier, now, Some(waiting.clone()), &status);
+        status_text.tell(&mut notifier, now, Some(waiting.clone()), &status);
         assert_eq!(
-            narration.words(now, &waiting),
+            status_text.words(now, &waiting),
             "connecting since 2000-02-29 00:00:00 UTC: no answer for 60 s; trying again after 5 s"
         );
-        narration.tell(&mut notifier, now, Some(doing("paused", "")), &status);
-        assert_ne!(narration.since, Some(951_782_400));
-        assert_eq!(narration.what(), "paused");
+        status_text.tell(&mut notifier, now, Some(activity("paused", "")), &status);
+        assert_ne!(status_text.since, Some(951_782_400));
+        assert_eq!(status_text.what(), "paused");
     }
 
     #[test]
     fn the_reason_of_the_end_stays() {
         let now = Clock::start().now();
-        let (mut narration, mut notifier) = (Narration::default(), Notifier::default());
+        let (mut status_text, mut notifier) = (StatusText::default(), Notifier::default());
         let failed = Status::connection(StatusMinor::ConnFailed, "no");
-        narration.hear(&failed);
+        status_text.hear(&failed);
         let done = Status::connection(StatusMinor::ConnDone, "");
-        narration.hear(&done);
-        narration.tell(&mut notifier, now, None, &done);
-        assert_eq!(narration.what(), "the connection failed: no");
+        status_text.hear(&done);
+        status_text.tell(&mut notifier, now, None, &done);
+        assert_eq!(status_text.what(), "the connection failed: no");
     }
 }

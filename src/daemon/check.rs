@@ -1,32 +1,32 @@
 //! Everything that can be said about a profile without connecting.
 
 use crate::daemon::profile_file::{ProfileFile, Read, ReadError};
-use openvpn_engine::config::{Blueprint, BlueprintError, build};
-use openvpn_engine::config::{Endpoint, PeerInfo, Surroundings};
-use openvpn_engine::tls::{TlsFactory, TlsSetupError};
+use openvpn_engine::config::{ConnectionTemplate, TemplateError, build};
+use openvpn_engine::config::{Endpoint, Environment, PeerInfo};
 use openvpn_engine::pki::Certificate;
 use openvpn_engine::pki::KeyKind;
 use openvpn_engine::pki::{PkiError, Trust};
 use openvpn_engine::profile::{Profile, Remote};
+use openvpn_engine::tls::{TlsFactory, TlsSetupError};
 
 /// What has been found out about a profile.
 #[derive(Debug)]
-pub struct Judgement {
+pub struct CheckReport {
     /// One line for each thing to say: `error: ...` and `note: ...`, each with file, line and column where it has them.
     pub lines: Vec<String>,
     /// The profile, if its text could be understood.
     pub profile: Option<Profile>,
 }
 
-impl Judgement {
+impl CheckReport {
     /// Reads a profile and all that it names, and opens its keys and certificates.
     #[must_use]
-    pub fn of(file: &ProfileFile, surroundings: &Surroundings) -> Self {
+    pub fn of(file: &ProfileFile, environment: &Environment) -> Self {
         match file.read() {
             Ok(Read { profile, notes }) => {
                 let mut lines: Vec<String> =
                     notes.iter().map(|note| format!("note: {note}")).collect();
-                lines.extend(deeper(&profile, surroundings));
+                lines.extend(deeper(&profile, environment));
                 Self {
                     lines,
                     profile: Some(profile),
@@ -65,40 +65,40 @@ impl Judgement {
 }
 
 /// What only shows when keys and certificates are opened.
-fn deeper(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
+fn deeper(profile: &Profile, environment: &Environment) -> Vec<String> {
     let problems = build::problems(profile, None);
     if problems.is_empty() {
-        return handshake(profile, surroundings);
+        return handshake(profile, environment);
     }
-    let line = |problem: BlueprintError| match problem {
-        BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong => {
+    let line = |problem: TemplateError| match problem {
+        TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong => {
             format!("note: {problem}")
         }
-        BlueprintError::Unusable(why) => format!("error: {why}"),
+        TemplateError::Unusable(why) => format!("error: {why}"),
     };
     problems.into_iter().map(line).collect()
 }
 
 /// What only shows when a TLS session is prepared.
-fn handshake(profile: &Profile, surroundings: &Surroundings) -> Vec<String> {
-    let blueprint = match Blueprint::new(profile, None, &PeerInfo::default(), surroundings) {
-        Ok(blueprint) => blueprint,
-        Err(BlueprintError::Unusable(why)) => return vec![format!("error: {why}")],
-        Err(BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong) => {
+fn handshake(profile: &Profile, environment: &Environment) -> Vec<String> {
+    let template = match ConnectionTemplate::new(profile, None, &PeerInfo::default(), environment) {
+        Ok(template) => template,
+        Err(TemplateError::Unusable(why)) => return vec![format!("error: {why}")],
+        Err(TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong) => {
             return Vec::new();
         }
     };
     let Some(first) = profile.remotes.first() else {
         return Vec::new();
     };
-    let attempt = blueprint
+    let attempt = template
         .remote(0)
         .map(|remote| remote.attempt(endpoint(first), None, None));
     let Some(config) = attempt else {
         return Vec::new();
     };
     let mut lines = authorities(profile, &config.tls.trust);
-    match TlsFactory::new(&config.tls, surroundings) {
+    match TlsFactory::new(&config.tls, environment) {
         Ok(factory) if factory.ignored().is_empty() => {}
         Ok(factory) => lines.push(format!(
             "note: {}: names of TLS suites and groups that mean nothing here: {}",

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::surroundings;
-use crate::daemon::check::Judgement;
+use crate::cli::environment;
+use crate::daemon::check::CheckReport;
 use crate::daemon::profile_file::ProfileFile;
 
 /// How long the slowest profile may take to be judged, on a slow machine without optimisation.
@@ -32,7 +32,7 @@ fn profiles() -> Vec<PathBuf> {
 /// What is made of a profile, as text.
 fn outcome(path: &Path) -> String {
     let file = ProfileFile::new(path.to_owned(), Vec::new());
-    let judgement = Judgement::of(&file, &surroundings());
+    let judgement = CheckReport::of(&file, &environment());
     let mut text = judgement
         .profile
         .as_ref()

@@ -8,10 +8,10 @@ use tracing::info;
 use crate::daemon::executor::Effects;
 use crate::systemd::exit;
 use crate::tunnel::Order;
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 
 /// Says it.
-pub async fn say(effects: &mut Effects, class: EndClass) {
+pub async fn say(effects: &mut Effects, class: ExitClass) {
     let (counter, counted) = oneshot::channel();
     effects.order(Order::Count(counter));
     let stats = match tokio::time::timeout(PATIENCE, counted).await {

@@ -7,11 +7,11 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tracing::warn;
 
-use crate::daemon::stored_device::{KeptDevice, Making};
+use crate::daemon::stored_device::{Making, StoredDevice};
 use crate::network::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use crate::tunnel::Tun;
 use openvpn_engine::netplan::NetPlan;
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Step;
 
 /// A step on the network; they are taken one after the other.
@@ -44,7 +44,7 @@ pub(crate) struct Ready {
 
 /// Why a plan is not in force.
 pub(crate) struct NetworkFailure {
-    pub(crate) class: EndClass,
+    pub(crate) class: ExitClass,
     pub(crate) reason: String,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn take(
                 Err(error) => Err(failure(&error)),
             },
             Network::Local(_) | Network::Nobody => {
-                let tun = KeptDevice::make(making, left, &plan.device);
+                let tun = StoredDevice::make(making, left, &plan.device);
                 set_up(network, tun, &plan).await
             }
         }),
@@ -114,7 +114,7 @@ fn ready(tun: io::Result<Tun>, path: String) -> Result<Ready, NetworkFailure> {
         reason: error.to_string(),
     })?;
     let index = index_of(tun.name()).map_err(|error| NetworkFailure {
-        class: EndClass::NetworkSetupFailed,
+        class: ExitClass::NetworkSetupFailed,
         reason: format!("the device {} has vanished: {error}", tun.name()),
     })?;
     Ok(Ready { tun, index, path })
@@ -139,13 +139,13 @@ fn failure(error: &NetError) -> NetworkFailure {
     }
 }
 
-fn class(kind: io::ErrorKind) -> EndClass {
+fn class(kind: io::ErrorKind) -> ExitClass {
     if matches!(
         kind,
         io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
     ) {
-        EndClass::PrivilegeMissing
+        ExitClass::PrivilegeMissing
     } else {
-        EndClass::NetworkSetupFailed
+        ExitClass::NetworkSetupFailed
     }
 }

@@ -11,7 +11,7 @@ use tracing::{debug, info, trace, warn};
 use crate::control::call::{Ask, Call, ConnectionView, Told, View};
 use crate::control::rates::Rates;
 use crate::control::status_report;
-use crate::control::status_text::Narration;
+use crate::control::status_text::StatusText;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::exit_report;
 use crate::daemon::signals::{Asked, Signals};
@@ -21,17 +21,17 @@ use crate::systemd::notify::Notifier;
 use crate::tunnel::Order;
 use openvpn_engine::data::Stats;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
-use openvpn_engine::session::{Effect, Report, Summary};
-use openvpn_engine::session::EndClass;
-use openvpn_engine::session::{Output, Session};
+use openvpn_engine::session::EventCounters;
+use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Status;
-use openvpn_engine::session::Tally;
+use openvpn_engine::session::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use openvpn_engine::session::{Attention, CREDENTIALS, Question};
+use openvpn_engine::session::{Effect, Report, Summary};
+use openvpn_engine::session::{Output, Session};
 use openvpn_engine::settings::Transport;
 
 /// The one in front of the loop: shows what the session says, and may know somebody to ask.
-pub trait Front {
+pub trait FrontEnd {
     /// The status changed.
     fn announced(&mut self, status: &Status);
 
@@ -57,7 +57,7 @@ pub struct Loop<F> {
     calls: mpsc::Receiver<Call>,
     clock: Clock,
     notifier: Notifier,
-    narration: Narration,
+    status_text: StatusText,
     rates: Rates,
     /// Whom to answer later.
     tickets: BTreeMap<Ticket, oneshot::Sender<Result<Told, Refusal>>>,
@@ -83,7 +83,7 @@ enum Woken {
     Signal(Asked),
 }
 
-impl<F: Front> Loop<F> {
+impl<F: FrontEnd> Loop<F> {
     /// Puts a session to work. Calls come in by `calls`; where its other end is dropped, nobody calls.
     pub fn new(
         session: Session,
@@ -99,7 +99,7 @@ impl<F: Front> Loop<F> {
             calls,
             clock,
             notifier: Notifier::default(),
-            narration: Narration::default(),
+            status_text: StatusText::default(),
             rates: Rates::default(),
             tickets: BTreeMap::new(),
             tickets_given: 0,
@@ -110,7 +110,7 @@ impl<F: Front> Loop<F> {
     }
 
     /// Runs until the session is over.
-    pub async fn run(mut self, mut signals: Signals) -> EndClass {
+    pub async fn run(mut self, mut signals: Signals) -> ExitClass {
         self.rates.sample(self.clock.now(), self.effects.stats());
         let mut callers_left = true;
         loop {
@@ -144,9 +144,10 @@ impl<F: Front> Loop<F> {
     }
 
     fn narrate(&mut self) {
-        let (doing, now) = (self.session.doing(), self.clock.now());
+        let (activity, now) = (self.session.activity(), self.clock.now());
         let last = self.session.status();
-        self.narration.tell(&mut self.notifier, now, doing, last);
+        self.status_text
+            .tell(&mut self.notifier, now, activity, last);
     }
 
     fn wake(&mut self, woken: Woken) {
@@ -178,7 +179,7 @@ impl<F: Front> Loop<F> {
         match effect {
             Effect::Abandon => self.effects.abandon(),
             Effect::Announce(status) => {
-                self.narration.hear(&status);
+                self.status_text.hear(&status);
                 self.front.announced(&status);
             }
             Effect::Attention(attention) => self.front.attention(attention),
@@ -344,12 +345,12 @@ impl<F: Front> Loop<F> {
     /// All properties, with the counters as the tunnel thread has them at this moment; but nobody waits long for it.
     fn count(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         let mut view = self.view();
-        let tally = *self.session.tally();
+        let event_counters = *self.session.event_counters();
         let (counter, counted) = oneshot::channel();
         self.effects.order(Order::Count(counter));
         self.effects.aside(async move {
             if let Ok(Ok(stats)) = tokio::time::timeout(COUNTING, counted).await {
-                view.statistics = statistics(&stats, &tally);
+                view.statistics = statistics(&stats, &event_counters);
             }
             drop(answer.send(Ok(Told::View(Box::new(view)))));
         });
@@ -443,11 +444,11 @@ impl<F: Front> Loop<F> {
             device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             session_name: self.session.host().to_owned(),
             connection: self.session.summary().map(connection_view),
-            statistics: statistics(&stats, self.session.tally()),
+            statistics: statistics(&stats, self.session.event_counters()),
             status: self.session.status().clone(),
-            facts: status_report::gather(
+            status_report: status_report::gather(
                 &self.session,
-                &self.narration,
+                &self.status_text,
                 (&stats, self.rates.rate(now, &stats)),
                 now,
             ),
@@ -462,11 +463,11 @@ enum Answered {
 }
 
 /// The session is over.
-struct Over(EndClass);
+struct Over(ExitClass);
 
 /// What was counted, by name.
-fn statistics(stats: &Stats, tally: &Tally) -> Vec<(&'static str, i64)> {
-    let all = stats.named().chain(tally.named());
+fn statistics(stats: &Stats, event_counters: &EventCounters) -> Vec<(&'static str, i64)> {
+    let all = stats.named().chain(event_counters.named());
     all.filter(|(_, value)| *value > 0)
         .map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX)))
         .collect()

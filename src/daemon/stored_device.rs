@@ -12,7 +12,7 @@ pub const STORED_AS: &str = "tun-device";
 
 /// The device in the service manager's store.
 #[derive(Debug, Default)]
-pub struct KeptDevice {
+pub struct StoredDevice {
     inherited: Option<Tun>,
     making: Making,
 }
@@ -29,7 +29,7 @@ pub enum Making {
     Stored,
 }
 
-impl KeptDevice {
+impl StoredDevice {
     /// The device of the process before this one, if it left one; devices that follow are stored.
     #[must_use]
     pub fn from_store(inherited: &mut Inherited) -> Self {

@@ -2,7 +2,7 @@
 
 pub mod build;
 
-pub use self::build::{Blueprint, BlueprintError, SocketWishes};
+pub use self::build::{ConnectionTemplate, SocketSettings, TemplateError};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,12 +43,12 @@ pub struct ConnectionConfig {
     /// Which pushed options are let in.
     pub pull: PullRules,
     /// Randomness, cryptography and the wall clock.
-    pub surroundings: Surroundings,
+    pub environment: Environment,
 }
 
 /// What a pure machine cannot have of its own.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// Cryptography for TLS; its `secure_random` gives session ids and key material.
     pub provider: Arc<CryptoProvider>,
     /// The wall clock: certificate validity, and the time field of wrapped control packets.

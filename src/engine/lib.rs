@@ -1,6 +1,6 @@
 //! The pure half: the protocol, the profile, the session. No socket, no clock, no task, no randomness of its own.
 //!
-//! Time comes in as `now`, randomness and the wall clock through [`config::Surroundings`]; results go out through
+//! Time comes in as `now`, randomness and the wall clock through [`config::Environment`]; results go out through
 //! `poll_output`.
 //!
 //! # From the bottom up

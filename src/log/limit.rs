@@ -26,7 +26,7 @@ pub(crate) struct HeldBack {
 
 /// What is to be done when a record comes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Judgement {
+pub(crate) struct CheckReport {
     /// It is to be written.
     pub(crate) passes: bool,
     /// To be told first.
@@ -45,7 +45,7 @@ impl Default for Limit {
 impl Limit {
     /// Judges a record with this message. Errors always pass, of which each session has one, and so does what only those
     /// see who ask for it.
-    pub(crate) fn judge(&self, about: &Metadata<'_>, message: &str) -> Judgement {
+    pub(crate) fn judge(&self, about: &Metadata<'_>, message: &str) -> CheckReport {
         let kind = [Level::INFO, Level::WARN]
             .contains(about.level())
             .then(|| about.name());
@@ -67,7 +67,7 @@ struct Kind {
 
 impl Kinds {
     /// `kind` is `None` for what always passes.
-    fn judge(&mut self, now: Instant, kind: Option<&'static str>, message: &str) -> Judgement {
+    fn judge(&mut self, now: Instant, kind: Option<&'static str>, message: &str) -> CheckReport {
         let held_back = self.over(now);
         let passes = kind.is_none_or(|kind| {
             let kind = self.0.entry(kind).or_insert_with(|| Kind {
@@ -87,7 +87,7 @@ impl Kinds {
             }
             passes
         });
-        Judgement { passes, held_back }
+        CheckReport { passes, held_back }
     }
 
     /// What was held back of those kinds whose time is over; they begin anew.

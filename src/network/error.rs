@@ -6,16 +6,16 @@ use std::io;
 /// A step of the network set-up that failed.
 #[derive(Debug)]
 pub struct NetError {
-    doing: &'static str,
+    activity: &'static str,
     on: String,
     source: io::Error,
 }
 
 impl NetError {
     /// The error of a step; `doing` is a verb with its noun (`add the route`), `on` says which one.
-    pub fn new(doing: &'static str, on: impl Display, source: io::Error) -> Self {
+    pub fn new(activity: &'static str, on: impl Display, source: io::Error) -> Self {
         Self {
-            doing,
+            activity,
             on: on.to_string(),
             source,
         }
@@ -37,7 +37,7 @@ impl NetError {
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         let code = rustix::io::Errno::from_io_error(&self.source);
-        let opening = self.doing == "open the TUN device";
+        let opening = self.activity == "open the TUN device";
         if opening {
             return match code {
                 Some(rustix::io::Errno::NOENT) => Some(
@@ -66,7 +66,7 @@ impl NetError {
 
 impl Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.doing, self.on, self.source)?;
+        write!(f, "cannot {} {}: {}", self.activity, self.on, self.source)?;
         match self.help() {
             Some(help) => write!(f, " ({help})"),
             None => Ok(()),

@@ -15,8 +15,8 @@ use crate::network::next_hops::{Find, Finder};
 use crate::network::record::Record;
 use crate::network::record_file::Recorded as _;
 use crate::network::{NetError, TunDevice, link, requested_routes, route};
-use openvpn_engine::netplan::NetPlan;
 use openvpn_engine::netplan::Difference;
+use openvpn_engine::netplan::NetPlan;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -149,7 +149,7 @@ impl Local {
         };
         applied.protected.clear();
         let find = match applied.plan.difference(&plan) {
-            Difference::Changes(changes) => {
+            Difference::NetworkMonitor(changes) => {
                 for change in changes {
                     debug!(?change, "the network changes");
                 }

@@ -48,13 +48,13 @@ pub struct Watched {
 
 /// Watches the world; stops when dropped.
 #[derive(Debug)]
-pub struct Changes {
+pub struct NetworkMonitor {
     reports: mpsc::Receiver<NetworkChange>,
     watched: watch::Sender<Watched>,
     tasks: [JoinHandle<()>; 2],
 }
 
-impl Changes {
+impl NetworkMonitor {
     /// Begins to watch, in the network namespace of this thread. Needs a running tokio runtime. `bus` is the system
     /// bus; without it sleep is noticed by the clock alone, and a restarted resolver not at all.
     ///
@@ -102,7 +102,7 @@ impl Changes {
     }
 }
 
-impl Drop for Changes {
+impl Drop for NetworkMonitor {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();

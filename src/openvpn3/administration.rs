@@ -17,7 +17,7 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 use crate::bus::names;
 use crate::bus::peers::{claim_name, user_of};
 use crate::control::call::{Ask, Call, Told, View};
-use crate::control::status_report::{self, Fact};
+use crate::control::status_report::{self, StatusField};
 use crate::openvpn3::answers::ask_loop;
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::members;
@@ -136,21 +136,23 @@ fn statistics(view: &View) -> HashMap<String, i64> {
 }
 
 fn describe(instance: &str, view: &View) -> HashMap<&'static str, Value<'static>> {
-    let mut facts = view.facts.clone();
+    let mut status_report = view.status_report.clone();
     if let Some(path) = &view.session_path {
-        facts.insert("session_path", Fact::Text(path.clone()));
+        status_report.insert("session_path", StatusField::Text(path.clone()));
     }
-    facts.insert("instance", Fact::Text(instance.to_owned()));
+    status_report.insert("instance", StatusField::Text(instance.to_owned()));
     if let Some(connection) = &view.connection {
-        status_report::of_connection(&mut facts, connection);
+        status_report::of_connection(&mut status_report, connection);
     }
     let value = |fact| match fact {
-        Fact::List(list) => Value::from(list),
-        Fact::Number(number) => Value::from(number),
-        Fact::Text(text) => Value::from(text),
+        StatusField::List(list) => Value::from(list),
+        StatusField::Number(number) => Value::from(number),
+        StatusField::Text(text) => Value::from(text),
     };
-    let facts = facts.into_iter().map(|(name, fact)| (name, value(fact)));
-    facts.collect()
+    let status_report = status_report
+        .into_iter()
+        .map(|(name, fact)| (name, value(fact)));
+    status_report.collect()
 }
 
 /// Whether a caller may.

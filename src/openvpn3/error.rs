@@ -3,8 +3,8 @@
 //! The stock services are built on `GDBus`, which puts an error's domain into the D-Bus name in an escaped form and, once
 //! more, in front of the text. Callers read the domain from the text, so both parts are made as they expect them.
 
-use openvpn_engine::session::Refusal;
 use openvpn_engine::session::InputError;
+use openvpn_engine::session::Refusal;
 
 /// Where an error belongs, as callers know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,8 +28,8 @@ use crate::openvpn3::object::{
     Object, Sorted, caller, refuse, reply, reply_properties, wants_answer,
 };
 use crate::openvpn3::{administration, authorization, members, properties};
-use openvpn_engine::session::Status;
 use openvpn_engine::session::Attention;
+use openvpn_engine::session::Status;
 
 /// Says on the bus what the session loop wants to be known, in the order in which it is told.
 #[derive(Debug, Clone)]
@@ -365,12 +365,12 @@ impl SessionObject {
         } else {
             None
         };
-        let goodbye = matches!(ask, Ask::Disconnect | Ask::ForceShutdown);
+        let exit_notification = matches!(ask, Ask::Disconnect | Ask::ForceShutdown);
         let told = ask_loop(self.calls.clone(), ask);
         let calls = self.calls.clone();
         let told = async move {
             let told = told.await;
-            if goodbye {
+            if exit_notification {
                 ended_in_time(&calls).await;
             }
             told

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 
 /// One exit status and what it means.
 #[derive(Debug)]
@@ -17,24 +17,24 @@ pub struct ExitStatus {
 
 /// The status of a class. The numbers are stable.
 #[must_use]
-pub const fn status_of(class: EndClass) -> &'static ExitStatus {
+pub const fn status_of(class: ExitClass) -> &'static ExitStatus {
     match class {
-        EndClass::AsAsked => &DONE,
-        EndClass::Internal => &INTERNAL,
-        EndClass::ProfileUnusable => &PROFILE,
-        EndClass::AuthenticationFailed => &AUTHENTICATION,
-        EndClass::CertificateRefused => &CERTIFICATE,
-        EndClass::ServerUnreachable => &UNREACHABLE,
-        EndClass::NetworkSetupFailed => &NETWORK,
-        EndClass::PrivilegeMissing => &PRIVILEGE,
-        EndClass::Incompatible => &INCOMPATIBLE,
-        EndClass::EndedByServer => &ENDED,
+        ExitClass::AsAsked => &DONE,
+        ExitClass::Internal => &INTERNAL,
+        ExitClass::ProfileUnusable => &PROFILE,
+        ExitClass::AuthenticationFailed => &AUTHENTICATION,
+        ExitClass::CertificateRefused => &CERTIFICATE,
+        ExitClass::ServerUnreachable => &UNREACHABLE,
+        ExitClass::NetworkSetupFailed => &NETWORK,
+        ExitClass::PrivilegeMissing => &PRIVILEGE,
+        ExitClass::Incompatible => &INCOMPATIBLE,
+        ExitClass::EndedByServer => &ENDED,
     }
 }
 
 /// The status of a class, as `main` returns it.
 #[must_use]
-pub fn exit_code(class: EndClass) -> ExitCode {
+pub fn exit_code(class: ExitClass) -> ExitCode {
     ExitCode::from(status_of(class).code)
 }
 
@@ -126,16 +126,16 @@ mod tests {
         let codes: Vec<u8> = ALL.iter().map(|status| status.code).collect();
         assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
         for class in [
-            EndClass::AsAsked,
-            EndClass::AuthenticationFailed,
-            EndClass::CertificateRefused,
-            EndClass::EndedByServer,
-            EndClass::Incompatible,
-            EndClass::Internal,
-            EndClass::NetworkSetupFailed,
-            EndClass::PrivilegeMissing,
-            EndClass::ProfileUnusable,
-            EndClass::ServerUnreachable,
+            ExitClass::AsAsked,
+            ExitClass::AuthenticationFailed,
+            ExitClass::CertificateRefused,
+            ExitClass::EndedByServer,
+            ExitClass::Incompatible,
+            ExitClass::Internal,
+            ExitClass::NetworkSetupFailed,
+            ExitClass::PrivilegeMissing,
+            ExitClass::ProfileUnusable,
+            ExitClass::ServerUnreachable,
         ] {
             assert!(codes.contains(&status_of(class).code), "{class:?}");
         }

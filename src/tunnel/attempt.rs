@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use openvpn_engine::config::ConnectionConfig;
-use openvpn_engine::config::SocketWishes;
-use openvpn_engine::proxy::Detour;
+use openvpn_engine::config::SocketSettings;
+use openvpn_engine::proxy::ProxySetup;
 
 /// One attempt at one address.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Attempt {
     /// All that the connection needs.
     pub config: ConnectionConfig,
     /// How to reach the server, if not directly.
-    pub detour: Option<Detour>,
+    pub proxy_setup: Option<ProxySetup>,
     /// The socket.
     pub socket: SocketOptions,
     /// How long each step of opening the transport may take: a TCP connect, an answer of a SOCKS proxy.
@@ -44,7 +44,7 @@ pub struct SocketOptions {
 impl SocketOptions {
     /// What is wished for a socket to `server`. A local name that is no address is not looked up.
     #[must_use]
-    pub fn new(wishes: &SocketWishes, server: SocketAddr) -> Self {
+    pub fn new(wishes: &SocketSettings, server: SocketAddr) -> Self {
         let any = match server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),

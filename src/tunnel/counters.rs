@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use crate::tunnel::unauthenticated::Strangers;
+use crate::tunnel::unauthenticated::Unauthenticated;
 use openvpn_engine::data::{DropReason, Stats};
 
 /// Publishes what changed, at most once a second; tells the log about drops, at most once in ten.
@@ -17,7 +17,7 @@ pub(crate) struct Counters {
     published_at: Instant,
     logged: Stats,
     logged_at: Instant,
-    strangers: Strangers,
+    unauthenticated: Unauthenticated,
     touched: bool,
 }
 
@@ -29,7 +29,7 @@ impl Counters {
             published_at: now,
             logged: Stats::ZERO,
             logged_at: now,
-            strangers: Strangers::new(now),
+            unauthenticated: Unauthenticated::new(now),
             touched: false,
         }
     }
@@ -68,7 +68,7 @@ impl Counters {
             *known = sum;
             changed
         });
-        if let Some(notice) = self.strangers.notice(now, &sum) {
+        if let Some(notice) = self.unauthenticated.notice(now, &sum) {
             warn!(
                 packets = notice.packets,
                 most = notice.most.name(),

@@ -9,9 +9,9 @@ use tokio::io::unix::AsyncFd;
 use crate::sys::calls;
 use crate::tunnel::overflow::{self, Followed};
 use crate::tunnel::tun::Tun;
-use openvpn_engine::data::{Join, Joined, PACKETS_MAX};
 use openvpn_engine::data::Segments;
 use openvpn_engine::data::VnetHeader;
+use openvpn_engine::data::{Join, Joined, PACKETS_MAX};
 
 /// A device attached to the tunnel.
 #[derive(Debug)]

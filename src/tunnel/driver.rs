@@ -17,7 +17,7 @@ use crate::sys::clock::Clock;
 use crate::tunnel::attempt::Attempt;
 use crate::tunnel::counters::Counters;
 use crate::tunnel::device::Device;
-use crate::tunnel::forwarding::{Live, Ready};
+use crate::tunnel::forwarding::{Forwarder, Ready};
 use crate::tunnel::proxy;
 use crate::tunnel::transport::Transport;
 use crate::tunnel::{Order, TunnelReport};
@@ -85,12 +85,12 @@ struct Driver {
 /// How far the present attempt is.
 enum State {
     Idle,
-    Live(Box<Live<Connection>>),
-    Opening(Box<Opening>),
+    Forwarder(Box<Forwarder<Connection>>),
+    Exemption(Box<Exemption>),
 }
 
 /// A transport that is being opened.
-struct Opening {
+struct Exemption {
     config: ConnectionConfig,
     transport: Pin<Box<dyn Future<Output = Opened> + Send>>,
 }
@@ -123,7 +123,7 @@ impl Driver {
             }
             self.keep_time(now);
             self.settle(now);
-            if let State::Live(live) = &mut self.state {
+            if let State::Forwarder(live) = &mut self.state {
                 live.rest();
             }
         }
@@ -153,8 +153,8 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let engine = match &self.state {
-            State::Live(live) => live.deadline(),
-            State::Idle | State::Opening(_) => None,
+            State::Forwarder(live) => live.deadline(),
+            State::Idle | State::Exemption(_) => None,
         };
         [engine, self.counters.deadline()]
             .into_iter()
@@ -197,17 +197,17 @@ impl Driver {
         self.end_attempt();
         let Attempt {
             config,
-            detour,
+            proxy_setup,
             socket,
             open_timeout,
         } = attempt;
         let endpoint = &config.endpoint;
         let (kind, address) = (endpoint.transport, endpoint.address);
         debug!(%address, transport = ?kind, "opening the transport");
-        let way = detour.map(|detour| proxy::Way {
+        let way = proxy_setup.map(|proxy_setup| proxy::Way {
             endpoint: endpoint.clone(),
-            detour,
-            surroundings: config.surroundings.clone(),
+            proxy_setup,
+            environment: config.environment.clone(),
         });
         let transport = async move {
             match way {
@@ -217,14 +217,14 @@ impl Driver {
                     .map_err(failed),
             }
         };
-        self.state = State::Opening(Box::new(Opening {
+        self.state = State::Exemption(Box::new(Exemption {
             transport: Box::pin(transport),
             config,
         }));
     }
 
     fn opened(&mut self, now: Instant, opened: Opened) {
-        let State::Opening(opening) = std::mem::replace(&mut self.state, State::Idle) else {
+        let State::Exemption(opening) = std::mem::replace(&mut self.state, State::Idle) else {
             return;
         };
         let server = opening.config.endpoint.address;
@@ -240,22 +240,22 @@ impl Driver {
             Ok((transport, connected)) => {
                 self.backlog.push_back(connected);
                 let connection = Connection::new(opening.config, now);
-                let mut live = Box::new(Live::new(connection, transport, now));
+                let mut live = Box::new(Forwarder::new(connection, transport, now));
                 live.drain(now, &mut self.events);
-                self.state = State::Live(live);
+                self.state = State::Forwarder(live);
             }
             Err(error) => self.backlog.push_back(TunnelReport::AttemptFailed(error)),
         }
     }
 
     fn input(&mut self, now: Instant, input: Input) {
-        if let State::Live(live) = &mut self.state {
+        if let State::Forwarder(live) = &mut self.state {
             live.input(now, input, &mut self.events);
         }
     }
 
     fn stop(&mut self, now: Instant) {
-        if matches!(self.state, State::Opening(_)) {
+        if matches!(self.state, State::Exemption(_)) {
             self.state = State::Idle;
             let ended = Event::Ended(Ended::Stopped);
             self.backlog.push_back(TunnelReport::Event(ended));
@@ -264,7 +264,7 @@ impl Driver {
     }
 
     fn work(&mut self, now: Instant, ready: Ready) {
-        let State::Live(live) = &mut self.state else {
+        let State::Forwarder(live) = &mut self.state else {
             return;
         };
         self.counters.touched();
@@ -277,7 +277,7 @@ impl Driver {
 
     /// Tells the engine if its deadline has passed.
     fn keep_time(&mut self, now: Instant) {
-        if let State::Live(live) = &mut self.state {
+        if let State::Forwarder(live) = &mut self.state {
             if live.deadline().is_some_and(|deadline| deadline <= now) {
                 live.input(now, Input::Deadline, &mut self.events);
                 self.counters.touched();
@@ -302,7 +302,7 @@ impl Driver {
     }
 
     fn count_overflow(&mut self) {
-        if let State::Live(live) = &mut self.state {
+        if let State::Forwarder(live) = &mut self.state {
             live.count_overflow(self.device.as_mut());
         }
     }
@@ -321,15 +321,15 @@ impl State {
     async fn next(&mut self, device: Option<&Device>) -> Step {
         match self {
             Self::Idle => std::future::pending().await,
-            Self::Live(live) => Step::Ready(live.ready(device).await),
-            Self::Opening(opening) => Step::Opened(Box::new(opening.transport.as_mut().await)),
+            Self::Forwarder(live) => Step::Ready(live.ready(device).await),
+            Self::Exemption(opening) => Step::Opened(Box::new(opening.transport.as_mut().await)),
         }
     }
 
     fn stats(&self) -> Stats {
         match self {
-            Self::Live(live) => live.stats(),
-            Self::Idle | Self::Opening(_) => Stats::default(),
+            Self::Forwarder(live) => live.stats(),
+            Self::Idle | Self::Exemption(_) => Stats::default(),
         }
     }
 }

@@ -11,7 +11,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::tunnel::{SocketOptions, TunnelHandle};
-use openvpn_engine::config::{CertProfile, CompressionPolicy, DataConfig, Endpoint, Framing, MssFix, PeerChecks, PeerInfo, PullRules, Surroundings, Timing, TlsConfig, TlsVersion, Transport as Kind, Wrapping};
+use openvpn_engine::config::{
+    CertProfile, CompressionPolicy, DataConfig, Endpoint, Environment, Framing, MssFix, PeerChecks,
+    PeerInfo, PullRules, Timing, TlsConfig, TlsVersion, Transport as Kind, Wrapping,
+};
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::Digest;
 use openvpn_engine::event::Stage;
@@ -71,14 +74,14 @@ fn attempt(transport: Kind, address: SocketAddr) -> Order {
         peer_info: PeerInfo::default(),
         timing: Timing::default(),
         pull: PullRules::default(),
-        surroundings: Surroundings {
+        environment: Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(SomeTime),
         },
     };
     Order::Connect(Box::new(Attempt {
         config,
-        detour: None,
+        proxy_setup: None,
         socket: SocketOptions::default(),
         open_timeout: Duration::from_secs(5),
     }))

@@ -12,7 +12,7 @@ use tracing::trace;
 use crate::sys::calls;
 use crate::tunnel::device::{Device, Read, is_lost, lost};
 use crate::tunnel::engine::Engine;
-use crate::tunnel::interrupt_moderation::Pace;
+use crate::tunnel::interrupt_moderation::InterruptModeration;
 use crate::tunnel::transport::Transport;
 use openvpn_engine::data::{Coalescer, Join};
 use openvpn_engine::data::{DropReason, Stats};
@@ -20,14 +20,14 @@ use openvpn_engine::event::{Event, Input, Output};
 
 /// An engine between its transport and the device.
 #[derive(Debug)]
-pub(crate) struct Live<E> {
+pub(crate) struct Forwarder<E> {
     engine: E,
     transport: Transport,
     packets: Vec<Range<usize>>,
     coalescer: Coalescer,
     /// The socket took less than there was: nothing is read from the device until it has taken the rest.
     backed_up: bool,
-    pace: Pace,
+    pace: InterruptModeration,
     /// How long both faces are left alone before the next turn.
     rest: Option<Duration>,
     deadline: Option<Instant>,
@@ -51,10 +51,10 @@ pub(crate) struct Ready {
 /// Whether the device survived.
 pub(crate) type DeviceResult = io::Result<()>;
 
-impl<E: Engine> Live<E> {
+impl<E: Engine> Forwarder<E> {
     pub(crate) fn new(engine: E, transport: Transport, now: Instant) -> Self {
         Self {
-            pace: Pace::new(transport.busy(), now),
+            pace: InterruptModeration::new(transport.busy(), now),
             engine,
             transport,
             packets: Vec::with_capacity(PACKETS),

@@ -20,10 +20,10 @@ use crate::tunnel::tcp::Tcp;
 use crate::tunnel::tun::{Offload, Tun};
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::{KeyDirection, StaticKey};
-use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::data::DataSetup;
 use openvpn_engine::data::Segments;
 use openvpn_engine::data::VnetHeader;
+use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::event::Ended;
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport as Kind};
@@ -40,7 +40,7 @@ impl SecureRandom for NoRandom {
 
 /// One side: its path, its device, and the kernel's end of the device.
 struct Side {
-    live: Live<Mirror>,
+    live: Forwarder<Mirror>,
     device: Option<Device>,
     kernel: AsyncFd<UnixDatagram>,
 }
@@ -81,7 +81,7 @@ impl Side {
         kernel.set_nonblocking(true).unwrap();
         let tun = Tun::for_tests(OwnedFd::from(ours), offload);
         Self {
-            live: Live::new(mirror, transport, now),
+            live: Forwarder::new(mirror, transport, now),
             device: Some(Device::new(tun).unwrap()),
             kernel: calls::watch(kernel).unwrap(),
         }
@@ -181,7 +181,7 @@ async fn through(
 }
 
 /// Carries traffic until dropped.
-async fn carry(live: &mut Live<Mirror>, device: &mut Option<Device>) {
+async fn carry(live: &mut Forwarder<Mirror>, device: &mut Option<Device>) {
     let clock = Clock::start();
     let mut events = VecDeque::new();
     loop {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Measures the load, and says how long the loop is to rest after a turn.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct InterruptModeration {
     /// Packets that come at shorter intervals are a load.
     busy: Duration,
     /// When the present measurement began.
@@ -36,7 +36,7 @@ pub(crate) struct Pace {
     rest: Option<Duration>,
 }
 
-impl Pace {
+impl InterruptModeration {
     /// Packets that come at intervals shorter than `busy` may wait for each other.
     pub(crate) const fn new(busy: Duration, now: Instant) -> Self {
         Self {
@@ -114,7 +114,7 @@ mod tests {
 
     /// Lets `turns` turns pass, each with so many packets and so long after the one before; the last one's rest.
     fn load(
-        pace: &mut Pace,
+        pace: &mut InterruptModeration,
         now: &mut Instant,
         turns: u32,
         packets: usize,
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn single_packets_at_a_high_rate_are_gathered() {
         let mut now = start();
-        let mut pace = Pace::new(DATAGRAMS, now);
+        let mut pace = InterruptModeration::new(DATAGRAMS, now);
         let rest = load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND);
         assert_eq!(rest, Some(80 * MICROSECOND));
         let gathered = load(&mut pace, &mut now, 30, 17, 85 * MICROSECOND);
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_packet_on_a_quiet_link_is_never_delayed() {
         let mut now = start();
-        let mut pace = Pace::new(DATAGRAMS, now);
+        let mut pace = InterruptModeration::new(DATAGRAMS, now);
         for apart in [
             Duration::from_secs(1),
             Duration::from_millis(5),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_first_packet_after_a_load_ends_the_rests() {
         let mut now = start();
-        let mut pace = Pace::new(DATAGRAMS, now);
+        let mut pace = InterruptModeration::new(DATAGRAMS, now);
         assert!(load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND).is_some());
         assert_eq!(
             load(&mut pace, &mut now, 1, 1, Duration::from_millis(5)),
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_comes_in_large_batches_is_not_left_waiting() {
         let mut now = start();
-        let mut pace = Pace::new(DATAGRAMS, now);
+        let mut pace = InterruptModeration::new(DATAGRAMS, now);
         assert_eq!(load(&mut pace, &mut now, 300, 92, 90 * MICROSECOND), None);
         assert!(load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND).is_some());
         let backlog = load(&mut pace, &mut now, 1, 64, 5 * MICROSECOND);
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn nothing_waits_while_super_packets_go_up() {
         let mut now = start();
-        let mut pace = Pace::new(DATAGRAMS, now);
+        let mut pace = InterruptModeration::new(DATAGRAMS, now);
         assert!(load(&mut pace, &mut now, 300, 1, 5 * MICROSECOND).is_some());
         for _ in 0..1000 {
             pace.stream();
@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn a_stream_is_busy_at_half_the_rate() {
         let mut now = start();
-        let mut datagrams = Pace::new(DATAGRAMS, now);
-        let mut stream = Pace::new(STREAM, now);
+        let mut datagrams = InterruptModeration::new(DATAGRAMS, now);
+        let mut stream = InterruptModeration::new(STREAM, now);
         for _ in 0..100 {
             now += 40 * MICROSECOND;
             for pace in [&mut datagrams, &mut stream] {

@@ -15,12 +15,12 @@ use crate::sys::clock::Clock;
 use crate::tunnel::attempt::SocketOptions;
 use crate::tunnel::device::Device;
 use crate::tunnel::engine::Engine;
-use crate::tunnel::forwarding::Live;
+use crate::tunnel::forwarding::Forwarder;
 use crate::tunnel::transport::Transport;
 use crate::tunnel::tun::Tun;
+use openvpn_engine::data::Stats;
 use openvpn_engine::data::{DataKey, KeyError};
 use openvpn_engine::data::{DataPlane, DataSetup};
-use openvpn_engine::data::Stats;
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Ended, Event, Input, Output};
 use openvpn_engine::settings::Transport as Kind;
@@ -195,7 +195,7 @@ fn run<E: Engine>(
     runtime.block_on(async {
         let limit = Duration::from_secs(10);
         let transport = Transport::open(kind, peer, socket, limit).await?;
-        let mut live = Live::new(engine, transport, clock.now());
+        let mut live = Forwarder::new(engine, transport, clock.now());
         let mut device = Some(Device::new(tun)?);
         let mut events = VecDeque::new();
         loop {

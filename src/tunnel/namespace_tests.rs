@@ -18,8 +18,8 @@ use crate::testing::{Defer, skipped};
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::Digest;
 use openvpn_engine::crypto::{KeyDirection, StaticKey};
-use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::data::DataSetup;
+use openvpn_engine::data::{DataKey, Format};
 use openvpn_engine::secret::Secret;
 use openvpn_engine::settings::{CompressionPolicy, Framing, MssFix, Transport};
 

@@ -14,18 +14,18 @@ use crate::tunnel::socks_relay::Relay;
 use crate::tunnel::tcp::Tcp;
 use crate::tunnel::transport::{self, Transport};
 use openvpn_engine::config;
-use openvpn_engine::config::{Endpoint, Surroundings};
+use openvpn_engine::config::{Endpoint, Environment};
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::profile::Proxy;
-use openvpn_engine::proxy::{Conversation, Detour, Opened, ProxyError, Step};
+use openvpn_engine::proxy::{Conversation, Opened, ProxyError, ProxySetup, Step};
 
 /// Where a transport goes, and by which detour.
 #[derive(Debug)]
 pub(crate) struct Way {
     /// Has the proxy's address.
     pub(crate) endpoint: Endpoint,
-    pub(crate) detour: Detour,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) proxy_setup: ProxySetup,
+    pub(crate) environment: Environment,
 }
 
 /// Opens a transport by a detour. `limit` is for each connection to the proxy. Cancel-safe: what was begun is closed.
@@ -37,14 +37,16 @@ pub(crate) async fn open(
     // A socket kept from before belongs to a relay that is gone.
     options.inherited = None;
     let Way {
-        endpoint, detour, ..
+        endpoint,
+        proxy_setup,
+        ..
     } = way;
     let (kind, proxy) = (endpoint.transport, endpoint.address);
-    let patience = match &detour.proxy {
+    let patience = match &proxy_setup.proxy {
         Proxy::Http(http) => http.timeout,
         Proxy::Socks(_) => limit,
     };
-    let mut conversation = Conversation::new(&detour, kind, &way.surroundings)?;
+    let mut conversation = Conversation::new(&proxy_setup, kind, &way.environment)?;
     let (socket, opened) = loop {
         debug!(%proxy, "connecting to the proxy");
         let socket = transport::connect(proxy, &options, limit)
@@ -65,7 +67,7 @@ pub(crate) async fn open(
     };
     match kind {
         config::Transport::Tcp => Ok(Transport::Tcp(Tcp::holding(socket, &opened.rest))),
-        config::Transport::Udp => by_relay(&detour, proxy, socket, &opened, options),
+        config::Transport::Udp => by_relay(&proxy_setup, proxy, socket, &opened, options),
     }
 }
 
@@ -91,7 +93,7 @@ async fn converse(
 }
 
 fn by_relay(
-    detour: &Detour,
+    proxy_setup: &ProxySetup,
     proxy: SocketAddr,
     control: AsyncFd<Socket>,
     opened: &Opened,
@@ -100,7 +102,7 @@ fn by_relay(
     let told = opened
         .relay
         .ok_or(ProxyError::Malformed("it names no address for datagrams"))?;
-    let server = detour
+    let server = proxy_setup
         .address
         .ok_or(ProxyError::Unusable("the server's address is not known"))?;
     let ip = match told.ip() {

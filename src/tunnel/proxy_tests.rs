@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rustls::time_provider::DefaultTimeProvider;
 
 use super::*;
-use openvpn_engine::config::{Endpoint, Surroundings, Transport as Kind};
+use openvpn_engine::config::{Endpoint, Environment, Transport as Kind};
 use openvpn_engine::error::ProxyKind;
 use openvpn_engine::profile::Login;
 use openvpn_engine::profile::{HttpAuth, HttpProxy, SocksProxy};
@@ -26,8 +26,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn environment() -> Environment {
+    Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
     }
@@ -56,8 +56,8 @@ fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(text).unwrap()
 }
 
-fn detour(proxy: Proxy, address: Option<SocketAddr>) -> Detour {
-    Detour {
+fn proxy_setup(proxy: Proxy, address: Option<SocketAddr>) -> ProxySetup {
+    ProxySetup {
         proxy,
         host: "vpn.example".to_owned(),
         port: 1194,
@@ -68,17 +68,17 @@ fn detour(proxy: Proxy, address: Option<SocketAddr>) -> Detour {
 async fn open_by(
     kind: Kind,
     address: SocketAddr,
-    detour: Detour,
+    proxy_setup: ProxySetup,
 ) -> Result<Transport, ConnectionError> {
     let endpoint = Endpoint {
-        host: detour.host.clone(),
+        host: proxy_setup.host.clone(),
         address,
         transport: kind,
     };
     let way = Way {
         endpoint,
-        detour,
-        surroundings: surroundings(),
+        proxy_setup,
+        environment: environment(),
     };
     open(way, SocketOptions::default(), LIMIT).await
 }
@@ -129,7 +129,7 @@ fn lets_in(mut stream: TcpStream) {
 fn a_login_goes_over_a_second_connection_and_no_byte_of_the_server_is_lost() {
     let (address, played) = proxy(vec![wants_login, lets_in]);
     run(async {
-        let opened = open_by(Kind::Tcp, address, detour(http(true), None)).await;
+        let opened = open_by(Kind::Tcp, address, proxy_setup(http(true), None)).await;
         let mut transport = opened.unwrap();
         assert_eq!(next_packets(&mut transport).await.unwrap(), [b"hello"]);
         transport.send(b"echo").unwrap();
@@ -141,7 +141,7 @@ fn a_login_goes_over_a_second_connection_and_no_byte_of_the_server_is_lost() {
 #[test]
 fn a_login_that_is_missing_is_told_as_such() {
     let (address, played) = proxy(vec![wants_login]);
-    let opened = run(open_by(Kind::Tcp, address, detour(http(false), None)));
+    let opened = run(open_by(Kind::Tcp, address, proxy_setup(http(false), None)));
     assert_eq!(
         opened.unwrap_err(),
         ConnectionError::ProxyCredentials {
@@ -155,7 +155,7 @@ fn a_login_that_is_missing_is_told_as_such() {
 #[test]
 fn a_proxy_that_hangs_up_or_says_nothing_is_given_up() {
     let (address, played) = proxy(vec![|mut stream| drop(head(&mut stream))]);
-    let opened = run(open_by(Kind::Tcp, address, detour(http(false), None)));
+    let opened = run(open_by(Kind::Tcp, address, proxy_setup(http(false), None)));
     let error = opened.unwrap_err().to_string();
     assert!(error.contains("the proxy closed it"), "{error}");
     played.join().unwrap();
@@ -169,7 +169,7 @@ fn a_proxy_that_hangs_up_or_says_nothing_is_given_up() {
         ..impatient
     });
     let address = silent.local_addr().unwrap();
-    let opened = run(open_by(Kind::Tcp, address, detour(impatient, None)));
+    let opened = run(open_by(Kind::Tcp, address, proxy_setup(impatient, None)));
     let error = opened.unwrap_err().to_string();
     assert!(error.contains("no answer from the proxy"), "{error}");
 }
@@ -220,7 +220,7 @@ fn datagrams_carry_the_servers_address_both_ways_until_the_proxy_lets_go() {
         relay.recv_from(&mut got).unwrap();
     });
     run(async {
-        let opened = open_by(Kind::Udp, address, detour(socks(), Some(server))).await;
+        let opened = open_by(Kind::Udp, address, proxy_setup(socks(), Some(server))).await;
         let mut transport = opened.unwrap();
         assert_eq!(
             transport.relay().map(|relay| relay.ip()),

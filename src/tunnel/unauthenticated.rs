@@ -6,7 +6,7 @@ use openvpn_engine::data::{DropReason, Stats};
 
 /// How many were told of, and when to tell again at the earliest.
 #[derive(Debug)]
-pub(crate) struct Strangers {
+pub(crate) struct Unauthenticated {
     told: u64,
     quiet_until: Instant,
     pause: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct Notice {
     pub(crate) most: DropReason,
 }
 
-impl Strangers {
+impl Unauthenticated {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             told: 0,
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_flood_of_a_day_is_told_of_in_a_few_lines() {
         let begin = start();
-        let mut strangers = Strangers::new(begin);
+        let mut unauthenticated = Unauthenticated::new(begin);
         let mut stats = Stats::default();
         let mut told = Vec::new();
         let seconds = 24 * 60 * 60;
@@ -83,7 +83,7 @@ mod tests {
             stats.drop_many(DropReason::Decrypt, 1000);
             stats.drop(DropReason::Replay);
             let now = begin + Duration::from_secs(second);
-            told.extend(strangers.notice(now, &stats));
+            told.extend(unauthenticated.notice(now, &stats));
         }
         assert!(told.len() < 40, "{}", told.len());
         assert!(told.iter().all(|it| it.most == DropReason::Decrypt));
@@ -94,23 +94,23 @@ mod tests {
     #[test]
     fn a_few_are_not_worth_a_word() {
         let begin = start();
-        let mut strangers = Strangers::new(begin);
+        let mut unauthenticated = Unauthenticated::new(begin);
         let mut stats = Stats::default();
         for second in 0..3600 {
             stats.drop(DropReason::ReplayBacktrack);
             let now = begin + Duration::from_secs(second);
-            assert_eq!(strangers.notice(now, &stats), None);
+            assert_eq!(unauthenticated.notice(now, &stats), None);
         }
     }
 
     #[test]
     fn after_a_quiet_time_the_next_flood_is_told_of_at_once() {
         let begin = start();
-        let mut strangers = Strangers::new(begin);
+        let mut unauthenticated = Unauthenticated::new(begin);
         let mut stats = Stats::default();
         let mut at = |seconds, packets| {
             stats.drop_many(DropReason::Control, packets);
-            strangers.notice(begin + Duration::from_secs(seconds), &stats)
+            unauthenticated.notice(begin + Duration::from_secs(seconds), &stats)
         };
         assert!(at(1, 100).is_some());
         assert!(at(20, 100).is_some());

@@ -13,9 +13,9 @@ use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use data_plane::{moment, plane};
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::KeyDirection;
-use openvpn_engine::data::{Coalescer, Join};
 use openvpn_engine::data::Format;
 use openvpn_engine::data::Segments;
+use openvpn_engine::data::{Coalescer, Join};
 use openvpn_engine::data::{Gso, VnetHeader};
 use openvpn_engine::settings::Framing;
 use ring::aead::{

@@ -11,7 +11,7 @@ use crate::machine::{Machine, SERVER};
 
 /// The stock command in a booted root.
 #[derive(Debug)]
-pub(crate) struct Front<'a> {
+pub(crate) struct FrontEnd<'a> {
     pub(crate) machine: &'a Machine,
     /// All that a session could leave behind, before the first one.
     before: String,
@@ -19,7 +19,7 @@ pub(crate) struct Front<'a> {
     unknown: OnceLock<String>,
 }
 
-impl<'a> Front<'a> {
+impl<'a> FrontEnd<'a> {
     pub(crate) fn new(machine: &'a Machine) -> Self {
         // What the package does where it is installed on a running system: the stock services use journal and resolver.
         machine

@@ -1,10 +1,10 @@
 //! What impatient people do: ending what has hardly begun, restarting without end, starting the same thing twice.
 
-use crate::front::Front;
+use crate::front::FrontEnd;
 
 const RESTARTS: usize = 20;
 
-pub(crate) fn a_session_is_ended_while_it_connects(front: &Front<'_>) {
+pub(crate) fn a_session_is_ended_while_it_connects(front: &FrontEnd<'_>) {
     // Nobody answers.
     front.openvpn3("session-start --config plain --background");
     front.wait_for_status("Client connecting");
@@ -15,7 +15,7 @@ pub(crate) fn a_session_is_ended_while_it_connects(front: &Front<'_>) {
     front.disconnect("plain");
 }
 
-pub(crate) fn twenty_restarts_in_a_row(front: &Front<'_>) {
+pub(crate) fn twenty_restarts_in_a_row(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let (path, process) = (front.path(), front.process());
@@ -29,7 +29,7 @@ pub(crate) fn twenty_restarts_in_a_row(front: &Front<'_>) {
 }
 
 /// Profiles name devices that others have already; the stock backend takes the first free one whatever they say.
-pub(crate) fn profiles_are_started_twice_and_devices_are_taken(front: &Front<'_>) {
+pub(crate) fn profiles_are_started_twice_and_devices_are_taken(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "--duplicate-cn");
     front.machine.sh(
         "sed 's/^dev tun$/dev tun5/' /root/plain.ovpn >/root/five.ovpn; \

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::ClockId;
 
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::manager::Manager;
 
 /// Times of each backend, in blocks by turns.
@@ -33,7 +33,9 @@ struct Times {
 }
 
 /// By the medians of one run.
-pub(crate) fn a_session_is_there_soon_and_connects_no_slower_than_the_stock_one(front: &Front<'_>) {
+pub(crate) fn a_session_is_there_soon_and_connects_no_slower_than_the_stock_one(
+    front: &FrontEnd<'_>,
+) {
     let _server = front.serve(1194, 20, "");
     let mut manager = Manager::in_place_of_the_stock_one(front);
     let config = manager.config("plain");

@@ -4,13 +4,13 @@ use std::fs;
 
 use crate::common::pki;
 use crate::common::process::Process;
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::machine::SERVER;
 
 /// Sessions at once.
 const MANY: usize = 20;
 
-pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
+pub(crate) fn a_session_lives_as_the_command_shows_it(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     front.passes("10.20.0.1");
@@ -43,7 +43,7 @@ pub(crate) fn a_session_lives_as_the_command_shows_it(front: &Front<'_>) {
 }
 
 /// By curl, from the server's end of the tunnel.
-fn a_file_is_fetched(front: &Front<'_>) {
+fn a_file_is_fetched(front: &FrontEnd<'_>) {
     let mut server = front.machine.outside.command("python3");
     server
         .args(["-um", "http.server", "--bind", "10.20.0.1", "8000"])
@@ -58,7 +58,7 @@ fn a_file_is_fetched(front: &Front<'_>) {
     assert_eq!(fetched.stdout, file, "{fetched:?}");
 }
 
-fn the_unit_tells_its_status(front: &Front<'_>) {
+fn the_unit_tells_its_status(front: &FrontEnd<'_>) {
     let status = front
         .machine
         .sh("systemctl status --no-pager 'openvpn3-backend@*'");
@@ -90,7 +90,7 @@ fn the_unit_tells_its_status(front: &Front<'_>) {
     );
 }
 
-fn pausing_resuming_and_restarting_are_told_to_the_log(front: &Front<'_>, path: &str) {
+fn pausing_resuming_and_restarting_are_told_to_the_log(front: &FrontEnd<'_>, path: &str) {
     let log = front.log(path);
     for (action, status) in [
         ("pause", "Client connection paused"),
@@ -113,7 +113,7 @@ fn pausing_resuming_and_restarting_are_told_to_the_log(front: &Front<'_>, path: 
     }
 }
 
-pub(crate) fn a_profile_that_may_be_used_once_is_used_once(front: &Front<'_>) {
+pub(crate) fn a_profile_that_may_be_used_once_is_used_once(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     // A file given to session-start is imported for one use.
     front.start("/root/plain.ovpn");
@@ -126,7 +126,7 @@ pub(crate) fn a_profile_that_may_be_used_once_is_used_once(front: &Front<'_>) {
     front.assert_nothing_is_left();
 }
 
-pub(crate) fn twenty_sessions_live_at_once(front: &Front<'_>) {
+pub(crate) fn twenty_sessions_live_at_once(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "--duplicate-cn");
     front.machine.sh(&format!(
         "for i in $(seq {MANY}); do openvpn3 config-import --config /root/plain.ovpn --name many$i >/dev/null; done"
@@ -150,7 +150,7 @@ pub(crate) fn twenty_sessions_live_at_once(front: &Front<'_>) {
 }
 
 /// Runs the command for each, so many at once.
-fn for_each_of_many(front: &Front<'_>, at_once: usize, words: &str) {
+fn for_each_of_many(front: &FrontEnd<'_>, at_once: usize, words: &str) {
     let all: Vec<String> = (1..=MANY).map(|number| number.to_string()).collect();
     for some in all.chunks(at_once) {
         let some = some.join(" ");
@@ -160,7 +160,7 @@ fn for_each_of_many(front: &Front<'_>, at_once: usize, words: &str) {
     }
 }
 
-pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: &Front<'_>) {
+pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "--push route\\ 10.99.0.0\\ 255.255.0.0");
     front.with_netcfg();
     // It is woken for this session, and has its name before its object is there.
@@ -201,7 +201,7 @@ pub(crate) fn the_stock_service_sets_up_the_network_where_it_is_asked_to(front: 
 }
 
 /// The service knows none, and leaves DNS alone.
-fn without_a_resolver(front: &Front<'_>) {
+fn without_a_resolver(front: &FrontEnd<'_>) {
     let configure = |how: &str| {
         front.machine.sh(&format!(
             "openvpn3-admin netcfg-service --config-{how}; pkill -f [s]ervice-netcfg"
@@ -220,7 +220,7 @@ fn without_a_resolver(front: &Front<'_>) {
         .sh("openvpn3-admin netcfg-service --list-subscribers");
 }
 
-pub(crate) fn overrides_of_the_profile_hold(front: &Front<'_>) {
+pub(crate) fn overrides_of_the_profile_hold(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "--push dhcp-option\\ DOMAIN\\ corp.example");
     front.import("elsewhere", 9, "");
     front.openvpn3(&format!(
@@ -255,7 +255,7 @@ pub(crate) fn overrides_of_the_profile_hold(front: &Front<'_>) {
 }
 
 /// The command comes back at once, and the session goes on.
-pub(crate) fn a_session_starts_in_the_background(front: &Front<'_>) {
+pub(crate) fn a_session_starts_in_the_background(front: &FrontEnd<'_>) {
     let said = front.openvpn3("session-start --config plain --background");
     assert!(
         said.contains("Session is running in the background"),

@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::Once;
 
 use crate::common::pki;
-use crate::front::Front;
+use crate::front::FrontEnd;
 
 /// Lets alice in by her password, and asks her for a code when she gives `ask me`.
 const SCRIPT: &str = "#!/bin/sh
@@ -25,7 +25,7 @@ exit 1
 pub(crate) const PORT: u16 = 1196;
 
 /// A server that wants logins, and knows alice.
-pub(crate) fn serve(front: &Front<'_>) -> crate::common::process::Process {
+pub(crate) fn serve(front: &FrontEnd<'_>) -> crate::common::process::Process {
     static WRITTEN: Once = Once::new();
     WRITTEN.call_once(|| {
         let script = pki::folder().join("check-answers");
@@ -43,7 +43,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-pub(crate) fn right_wrong_and_empty_answers(front: &Front<'_>) {
+pub(crate) fn right_wrong_and_empty_answers(front: &FrontEnd<'_>) {
     let _server = serve(front);
     let right = front.asks("session-start --config login", "alice\\nopen sesame\\n");
     assert!(text(&right).contains("Connected"), "{}", text(&right));
@@ -72,7 +72,7 @@ pub(crate) fn right_wrong_and_empty_answers(front: &Front<'_>) {
     );
 }
 
-pub(crate) fn a_static_challenge(front: &Front<'_>) {
+pub(crate) fn a_static_challenge(front: &FrontEnd<'_>) {
     let _server = serve(front);
     front.import(
         "static",
@@ -91,7 +91,7 @@ pub(crate) fn a_static_challenge(front: &Front<'_>) {
     front.disconnect("static");
 }
 
-pub(crate) fn a_dynamic_challenge(front: &Front<'_>) {
+pub(crate) fn a_dynamic_challenge(front: &FrontEnd<'_>) {
     let _server = serve(front);
     // T17: the server's handle is never asked for.
     let asked = front.asks("session-start --config login", "alice\\nask me\\n654321\\n");
@@ -104,7 +104,7 @@ pub(crate) fn a_dynamic_challenge(front: &Front<'_>) {
     front.disconnect("login");
 }
 
-pub(crate) fn a_locked_key(front: &Front<'_>) {
+pub(crate) fn a_locked_key(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.import("locked", 1194, "askpass-later\n");
     let right = front.asks("session-start --config locked", "barley\\n");

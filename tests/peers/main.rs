@@ -28,15 +28,15 @@ mod manager;
 mod pending;
 mod python;
 mod states;
-mod strangers;
 mod told;
 mod trouble;
+mod unauthorized;
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
 use common::obstacle;
-use front::Front;
+use front::FrontEnd;
 use machine::Machine;
 
 /// Debian's account of the stock services.
@@ -56,7 +56,7 @@ fn openvpn3_of_unstable_runs_its_sessions_on_us_over_dbus_daemon() {
 }
 
 /// What is tried with a booted root.
-type Story = (&'static str, fn(&Front<'_>));
+type Story = (&'static str, fn(&FrontEnd<'_>));
 
 /// Names stories by their functions.
 macro_rules! stories {
@@ -97,8 +97,8 @@ const STORIES: &[Story] = stories![
     trouble::a_restarted_netcfg_serves_the_session_again,
     trouble::a_frozen_session_is_killed,
     trouble::the_starter_leaves_and_comes_back,
-    strangers::other_accounts_are_refused_everything,
-    strangers::ten_thousand_strange_calls_leave_it_serving,
+    unauthenticated::other_accounts_are_refused_everything,
+    unauthenticated::ten_thousand_strange_calls_leave_it_serving,
     states::methods_are_answered_as_by_the_stock_backend,
 ];
 
@@ -125,11 +125,11 @@ fn all(root: &str, bus: &str, more: &str) {
     let among_others = STREET.read().unwrap_or_else(PoisonError::into_inner);
     let machine = Machine::boot(root, USER, more);
     machine.sh(&format!("pgrep -x {bus}"));
-    let front = Front::new(&machine);
+    let front = FrontEnd::new(&machine);
     front.import("plain", 1194, "");
     front.import("login", login::PORT, "auth-user-pass\n");
     let wanted = std::env::var("PEERS").unwrap_or_default();
-    let told = |name: &str, story: fn(&Front<'_>)| {
+    let told = |name: &str, story: fn(&FrontEnd<'_>)| {
         if name.contains(&wanted) {
             let began = Instant::now();
             story(&front);

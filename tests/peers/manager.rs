@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use zbus::zvariant::ObjectPath;
 
 use crate::bus::{Answer, BACKENDS, Bus, SESSION, STARTER, Signals, answer};
-use crate::front::Front;
+use crate::front::FrontEnd;
 
 /// The stock session manager's name.
 const SESSIONS: &str = "net.openvpn.v3.sessions";
@@ -14,7 +14,7 @@ const SESSIONS: &str = "net.openvpn.v3.sessions";
 #[derive(Debug)]
 pub(crate) struct Manager<'a> {
     pub(crate) bus: Bus,
-    pub(crate) front: &'a Front<'a>,
+    pub(crate) front: &'a FrontEnd<'a>,
     /// So many sessions were started.
     started: u32,
 }
@@ -49,7 +49,7 @@ impl Started {
 
 impl<'a> Manager<'a> {
     /// Ends the stock session manager and takes its place.
-    pub(crate) fn in_place_of_the_stock_one(front: &'a Front<'a>) -> Self {
+    pub(crate) fn in_place_of_the_stock_one(front: &'a FrontEnd<'a>) -> Self {
         let bus = Bus::join(front.machine, "_openvpn");
         front
             .machine

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::common::management::Management;
 use crate::common::process::Process;
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::machine::SERVER;
 
 /// Where a manager decides on logins, and where only a proxy leads to.
@@ -19,7 +19,7 @@ struct Managed {
 }
 
 impl Managed {
-    fn start(front: &Front<'_>) -> Self {
+    fn start(front: &FrontEnd<'_>) -> Self {
         let socket = std::env::temp_dir().join(format!("peers-{}", front.machine.outside.name()));
         let server = front.serve(
             PORT,
@@ -63,7 +63,7 @@ fn text(output: &Output) -> String {
 
 /// The command with this input, while the server does something.
 fn meanwhile<T>(
-    front: &Front<'_>,
+    front: &FrontEnd<'_>,
     words: &str,
     input: &str,
     server: impl FnOnce() -> T,
@@ -79,7 +79,7 @@ fn meanwhile<T>(
 }
 
 /// The number of the only session that waits for an answer.
-fn request(front: &Front<'_>) -> String {
+fn request(front: &FrontEnd<'_>) -> String {
     let list = front.openvpn3("session-auth");
     let number = list
         .lines()
@@ -89,14 +89,14 @@ fn request(front: &Front<'_>) -> String {
         .unwrap_or_else(|| panic!("nothing is waited for: {list}"))
 }
 
-fn carries(front: &Front<'_>) {
+fn carries(front: &FrontEnd<'_>) {
     front.wait_for_status("Client connected");
     front.passes("10.22.0.1");
     front.disconnect("pending");
 }
 
 /// T20.
-pub(crate) fn a_login_on_a_web_page(front: &Front<'_>) {
+pub(crate) fn a_login_on_a_web_page(front: &FrontEnd<'_>) {
     for kind in ["WEB_AUTH::", "OPEN_URL:"] {
         let server = Managed::start(front);
         let (said, who) = meanwhile(
@@ -121,7 +121,7 @@ pub(crate) fn a_login_on_a_web_page(front: &Front<'_>) {
     }
 }
 
-pub(crate) fn a_question_of_the_server(front: &Front<'_>) {
+pub(crate) fn a_question_of_the_server(front: &FrontEnd<'_>) {
     // At once, where the login was begun.
     let server = Managed::start(front);
     let (said, ()) = meanwhile(
@@ -157,7 +157,7 @@ pub(crate) fn a_question_of_the_server(front: &Front<'_>) {
 }
 
 /// Nobody could answer any more.
-pub(crate) fn a_session_manager_is_lost_while_a_login_waits(front: &Front<'_>) {
+pub(crate) fn a_session_manager_is_lost_while_a_login_waits(front: &FrontEnd<'_>) {
     let server = Managed::start(front);
     let begin = "session-start --config pending --background";
     meanwhile(front, begin, "alice\\nx\\n", || {
@@ -178,7 +178,7 @@ fn answered(server: &Managed, who: &str) {
     server.grant(who);
 }
 
-pub(crate) fn a_proxy_asks_for_a_login(front: &Front<'_>) {
+pub(crate) fn a_proxy_asks_for_a_login(front: &FrontEnd<'_>) {
     let _server = front.serve(PORT, 22, "--proto tcp-server");
     let config = std::env::temp_dir().join(format!("peers-{}.conf", front.machine.outside.name()));
     std::fs::write(

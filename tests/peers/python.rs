@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::common::process::Process;
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::login;
 
 /// What the stock unit of a session runs.
@@ -11,7 +11,7 @@ const UNIT: &str = "openvpn3-session@";
 /// A script as somebody may have it, who uses the module.
 const SCRIPT: &str = include_str!("session.py");
 
-pub(crate) fn openvpn2_runs_sessions(front: &Front<'_>) {
+pub(crate) fn openvpn2_runs_sessions(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let _logins = login::serve(front);
     let right = openvpn2(front, "login.ovpn --daemon", "alice\\nopen sesame\\n");
@@ -33,7 +33,7 @@ pub(crate) fn openvpn2_runs_sessions(front: &Front<'_>) {
     in_the_foreground(front);
 }
 
-fn in_the_foreground(front: &Front<'_>) {
+fn in_the_foreground(front: &FrontEnd<'_>) {
     let mut command = front.machine.inside();
     // Python heeds no interrupt where whoever started the tests has them ignored.
     command.arg(
@@ -53,7 +53,7 @@ fn in_the_foreground(front: &Front<'_>) {
 }
 
 /// Runs it with these words and this input, where nobody has a terminal.
-fn openvpn2(front: &Front<'_>, words: &str, input: &str) -> Output {
+fn openvpn2(front: &FrontEnd<'_>, words: &str, input: &str) -> Output {
     front.machine.try_sh(&format!(
         "printf '{input}' | setsid -w openvpn2 --config /root/{words} 2>&1"
     ))
@@ -64,7 +64,7 @@ fn text(output: &Output) -> String {
 }
 
 /// It imports profiles for one use, under the names of their files.
-fn disconnect_all(front: &Front<'_>) {
+fn disconnect_all(front: &FrontEnd<'_>) {
     let path = front.path();
     front.machine.try_sh(&format!(
         "openvpn3 session-manage --path {path} --disconnect"
@@ -72,7 +72,7 @@ fn disconnect_all(front: &Front<'_>) {
     front.assert_nothing_is_left();
 }
 
-pub(crate) fn the_stock_units_run_sessions(front: &Front<'_>) {
+pub(crate) fn the_stock_units_run_sessions(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let _logins = login::serve(front);
     let machine = front.machine;
@@ -107,7 +107,7 @@ pub(crate) fn the_stock_units_run_sessions(front: &Front<'_>) {
 }
 
 /// Waits until the unit's log has told so many times that it is connected.
-fn said_by_the_unit(front: &Front<'_>, name: &str, times: usize) {
+fn said_by_the_unit(front: &FrontEnd<'_>, name: &str, times: usize) {
     let journal = format!("journalctl --no-pager -o cat -u {UNIT}{name}");
     front.wait_until(
         "a connection in the unit's log",
@@ -127,7 +127,7 @@ const AGENT: &str = "for answer in alice 'open sesame'; do \
     printf %s \"$answer\" | /usr/lib/systemd/systemd-reply-password 1 \"$(sed -n 's/^Socket=//p' \"$question\")\"; \
     while [ -e \"$question\" ]; do sleep 0.05; done; done";
 
-pub(crate) fn a_script_drives_a_session(front: &Front<'_>) {
+pub(crate) fn a_script_drives_a_session(front: &FrontEnd<'_>) {
     let _logins = login::serve(front);
     front.machine.write("/root/session.py", SCRIPT);
     let said = front

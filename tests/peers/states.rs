@@ -1,7 +1,7 @@
 //! Every method in every state that a session manager can bring about, with the stock backend's answers beside ours.
 
 use crate::bus::Answer;
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::manager::{CONNECTED, Manager, Started, Status};
 
 const PAUSED: (u32, u32) = (2, 14);
@@ -12,7 +12,7 @@ const CONFIG_OK: (u32, u32) = (2, 2);
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Transcript(Vec<String>);
 
-pub(crate) fn methods_are_answered_as_by_the_stock_backend(front: &Front<'_>) {
+pub(crate) fn methods_are_answered_as_by_the_stock_backend(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let mut manager = Manager::in_place_of_the_stock_one(front);
     let ours = transcript(&mut manager);

@@ -1,9 +1,9 @@
 //! What people read of a session: the log that is followed, the journal, the list of who logs.
 
 use crate::common::process::Process;
-use crate::front::Front;
+use crate::front::FrontEnd;
 
-pub(crate) fn the_log_is_followed_from_before_the_start(front: &Front<'_>) {
+pub(crate) fn the_log_is_followed_from_before_the_start(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let mut command = front.machine.inside();
     command.arg("exec openvpn3 log --config plain");
@@ -24,7 +24,7 @@ pub(crate) fn the_log_is_followed_from_before_the_start(front: &Front<'_>) {
 }
 
 /// The administrator's command finds a session's records by every sign of it that the log service writes.
-pub(crate) fn the_journal_tells_sessions_apart(front: &Front<'_>) {
+pub(crate) fn the_journal_tells_sessions_apart(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let path = front.path();
@@ -70,7 +70,7 @@ pub(crate) fn the_journal_tells_sessions_apart(front: &Front<'_>) {
     }
 }
 
-pub(crate) fn the_log_services_settings_hold_for_sessions(front: &Front<'_>) {
+pub(crate) fn the_log_services_settings_hold_for_sessions(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.machine.sh("openvpn3-admin log-service --log-level 6");
     front.openvpn3("config-manage --config plain --log-level 6");

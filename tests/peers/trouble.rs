@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::bus::{BACKENDS, Bus, STARTER};
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::machine::Machine;
 
 const UNITS: &str = "'openvpn3-backend@*'";
 
-pub(crate) fn a_killed_session_leaves_nothing(front: &Front<'_>) {
+pub(crate) fn a_killed_session_leaves_nothing(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     front.machine.sh(&format!("systemctl kill -s KILL {UNITS}"));
@@ -18,7 +18,7 @@ pub(crate) fn a_killed_session_leaves_nothing(front: &Front<'_>) {
     front.clean_up();
 }
 
-pub(crate) fn a_stopped_unit_leaves_nothing(front: &Front<'_>) {
+pub(crate) fn a_stopped_unit_leaves_nothing(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     front.machine.sh(&format!("systemctl stop {UNITS}"));
@@ -26,7 +26,7 @@ pub(crate) fn a_stopped_unit_leaves_nothing(front: &Front<'_>) {
     front.clean_up();
 }
 
-pub(crate) fn a_lost_session_manager_ends_its_sessions(front: &Front<'_>) {
+pub(crate) fn a_lost_session_manager_ends_its_sessions(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     for signal in ["TERM", "KILL"] {
         front.start("plain");
@@ -41,7 +41,7 @@ pub(crate) fn a_lost_session_manager_ends_its_sessions(front: &Front<'_>) {
 }
 
 /// Since version 25. Nobody may ask about the session meanwhile: the session manager would give it up.
-pub(crate) fn a_killed_session_is_started_again_where_the_profile_wants_it(front: &Front<'_>) {
+pub(crate) fn a_killed_session_is_started_again_where_the_profile_wants_it(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     if !front
         .openvpn3("config-manage --help")
@@ -66,7 +66,7 @@ pub(crate) fn a_killed_session_is_started_again_where_the_profile_wants_it(front
     front.disconnect("plain");
 }
 
-pub(crate) fn a_restarted_netcfg_serves_the_session_again(front: &Front<'_>) {
+pub(crate) fn a_restarted_netcfg_serves_the_session_again(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.with_netcfg();
     for (before, signal, after) in [("", "TERM", "restart"), ("pause", "KILL", "resume")] {
@@ -86,7 +86,7 @@ pub(crate) fn a_restarted_netcfg_serves_the_session_again(front: &Front<'_>) {
     front.undo_drop_in();
 }
 
-pub(crate) fn a_restarted_log_service_hears_the_session(front: &Front<'_>) {
+pub(crate) fn a_restarted_log_service_hears_the_session(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let path = front.path();
@@ -107,7 +107,7 @@ pub(crate) fn a_restarted_log_service_hears_the_session(front: &Front<'_>) {
 }
 
 /// The session manager finds out by a call that is not answered; systemd by its watchdog.
-pub(crate) fn a_frozen_session_is_killed(front: &Front<'_>) {
+pub(crate) fn a_frozen_session_is_killed(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     // Sooner than usual, so that there is less to wait for.
     front
@@ -126,7 +126,7 @@ pub(crate) fn a_frozen_session_is_killed(front: &Front<'_>) {
 }
 
 /// T28: the session manager knows nothing of it, and lets it wait. It is looked for again later.
-pub(crate) fn a_session_starts_that_nobody_asked_for(front: &Front<'_>) {
+pub(crate) fn a_session_starts_that_nobody_asked_for(front: &FrontEnd<'_>) {
     front.start_manager();
     let bus = Bus::join(front.machine, "_openvpn");
     bus.probe(BACKENDS, STARTER);
@@ -137,7 +137,7 @@ pub(crate) fn a_session_starts_that_nobody_asked_for(front: &Front<'_>) {
     front.overlook(unit.trim().to_owned());
 }
 
-pub(crate) fn nobody_asked_for_it_and_it_has_left(front: &Front<'_>) {
+pub(crate) fn nobody_asked_for_it_and_it_has_left(front: &FrontEnd<'_>) {
     let Some(unit) = front.overlooked() else {
         return;
     };
@@ -157,7 +157,7 @@ pub(crate) fn nobody_asked_for_it_and_it_has_left(front: &Front<'_>) {
 }
 
 /// The starter leaves when nobody asks; sessions stay, and the next one wakes it.
-pub(crate) fn the_starter_leaves_and_comes_back(front: &Front<'_>) {
+pub(crate) fn the_starter_leaves_and_comes_back(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let d = "/run/systemd/system/openvpn3-backend-starter.service.d";
     front.machine.sh(&format!(
@@ -199,7 +199,7 @@ pub(crate) fn the_starter_leaves_and_comes_back(front: &Front<'_>) {
 }
 
 /// The server hears the goodbye, and nobody waits for the session.
-pub(crate) fn a_machine_that_is_switched_off_says_goodbye(front: &Front<'_>) {
+pub(crate) fn a_machine_that_is_switched_off_says_goodbye(front: &FrontEnd<'_>) {
     let server = front.serve(1194, 20, "");
     front.start("plain");
     let took = power_off(front.machine);

@@ -137,12 +137,16 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         }
         let status = machine.fact(&unit, "StatusText");
         assert!(status.contains(faults[0]), "{}: {status}", faults[0]);
-        let facts = machine.sh(&format!(
+        let status_report = machine.sh(&format!(
             "systemctl show -P ActiveState -P NRestarts -P ExecMainStatus {unit}"
         ));
-        let mut facts: Vec<&str> = facts.split_whitespace().collect();
-        facts.sort_unstable();
-        assert_eq!(facts, ["0", "10", "failed"], "it is not tried again");
+        let mut status_report: Vec<&str> = status_report.split_whitespace().collect();
+        status_report.sort_unstable();
+        assert_eq!(
+            status_report,
+            ["0", "10", "failed"],
+            "it is not tried again"
+        );
     }
 }
 

@@ -77,7 +77,7 @@ pub fn page(page: Page) -> String {
         match line {
             "@COMMANDS@" => text.push_str(&commands::described()),
             "@CREDENTIALS@" => text.push_str(&table(credentials::ANSWERS)),
-            "@FACTS@" => text.push_str(&facts()),
+            "@FACTS@" => text.push_str(&status_report()),
             "@EXIT@" => text.push_str(&exit_statuses()),
             "@OPTIONS@" => text.push_str(&document::options_roff()),
             "@OVERRIDES@" => text.push_str(&document::overrides_roff()),
@@ -98,7 +98,7 @@ fn table(rows: &[(&str, &str)]) -> String {
         .collect()
 }
 
-fn facts() -> String {
+fn status_report() -> String {
     status_report::TABLE
         .iter()
         .map(|(name, kind, meaning)| {

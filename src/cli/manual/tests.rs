@@ -10,8 +10,8 @@ use crate::cli::manual::{Page, page, script};
 use crate::systemd::{credentials, exit};
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
-use openvpn_engine::profile::roff;
 use openvpn_engine::profile::OVERRIDES;
+use openvpn_engine::profile::roff;
 use openvpn_engine::profile::table;
 
 const PAGES: [&str; 3] = [

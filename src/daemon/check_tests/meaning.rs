@@ -2,10 +2,15 @@
 
 use std::fmt::Debug;
 
-use openvpn_engine::profile::{AddressFamily, DataOptions, Material, Profile, Remote, RemoteOptions, Retry, Socket, TlsOptions, WrappingText};
 use openvpn_engine::profile::Proxy;
 use openvpn_engine::profile::TunnelOptions;
-use openvpn_engine::settings::{CertProfile, MssFix, PeerChecks, PeerInfo, PullRules, Timing, Transport};
+use openvpn_engine::profile::{
+    AddressFamily, DataOptions, Material, Profile, Remote, RemoteOptions, Retry, Socket,
+    TlsOptions, WrappingText,
+};
+use openvpn_engine::settings::{
+    CertProfile, MssFix, PeerChecks, PeerInfo, PullRules, Timing, Transport,
+};
 
 /// The meaning of a profile.
 pub(super) fn of(profile: &Profile) -> String {

@@ -14,8 +14,8 @@ use crate::network::{NetError, SocketNeeds};
 use crate::tunnel::{Attempt, Order, SocketOptions};
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Ended, Event};
-use openvpn_engine::session::{Launch, Report};
 use openvpn_engine::session::Lookup;
+use openvpn_engine::session::{Launch, Report};
 
 impl Effects {
     /// Begins an attempt.
@@ -28,7 +28,7 @@ impl Effects {
         let protect = launch.protect.or_else(|| self.remote.then(|| server.ip()));
         let attempt = Box::new(Attempt {
             config: launch.config,
-            detour: launch.detour,
+            proxy_setup: launch.proxy_setup,
             socket: SocketOptions::new(&launch.socket, server),
             open_timeout: launch.open_timeout,
         });
@@ -94,9 +94,9 @@ impl Effects {
                 let first = known
                     .find(|it| it.is_ipv4())
                     .or_else(|| answer.addresses.first());
-                if let Some(detour) = &mut attempt.detour {
-                    detour.address = first.map(|ip| SocketAddr::new(*ip, lookup.port));
-                    attempt.config.data.socks_header = detour.header_length();
+                if let Some(proxy_setup) = &mut attempt.proxy_setup {
+                    proxy_setup.address = first.map(|ip| SocketAddr::new(*ip, lookup.port));
+                    attempt.config.data.socks_header = proxy_setup.header_length();
                 }
                 self.begin_attempt(attempt, protect);
             }

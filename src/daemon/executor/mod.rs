@@ -16,17 +16,17 @@ use tracing::warn;
 
 use crate::daemon::executor::translate::{family, from_tunnel, from_world};
 use crate::daemon::network_tasks::{NetworkEnd, NetworkTask};
-use crate::daemon::stored_device::KeptDevice;
+use crate::daemon::stored_device::StoredDevice;
 use crate::network::Network;
-use crate::network::kill_switch::opening::Opening;
-use crate::network::monitor::{Changes, NetworkChange, Watched};
+use crate::network::kill_switch::opening::Exemption;
+use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
 use crate::network::resolver::{Answer, Names};
 use crate::tunnel::{Attempt, Order, TunnelHandle, TunnelReport};
 use openvpn_engine::data::Stats;
 use openvpn_engine::event::Input;
+use openvpn_engine::session::Lookup;
 use openvpn_engine::session::Refusal;
 use openvpn_engine::session::{Loaded, ProfileSource, Report};
-use openvpn_engine::session::Lookup;
 
 /// Something under way whose end is reported.
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -48,14 +48,14 @@ pub struct Effects {
     stats: watch::Receiver<Stats>,
     profiles: Box<dyn ProfileLoader>,
     names: Names,
-    changes: Option<Changes>,
+    changes: Option<NetworkMonitor>,
     watched: Watched,
     /// At home while no step is under way.
     network: Option<Network>,
     /// Somebody else sets up the network, and wants to know every server before it is tried.
     remote: bool,
-    device: KeptDevice,
-    opening: Opening,
+    device: StoredDevice,
+    opening: Exemption,
     /// Steps that wait for their turn.
     steps: VecDeque<NetworkTask>,
     /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
@@ -71,7 +71,7 @@ pub struct Effects {
 /// What came to its end.
 enum Finished {
     Abandoned,
-    Changes(io::Result<Changes>),
+    NetworkMonitor(io::Result<NetworkMonitor>),
     Network(Network, NetworkEnd),
     Nothing,
     Report(Report),
@@ -88,7 +88,7 @@ impl Effects {
     pub fn new(
         network: Network,
         profiles: Box<dyn ProfileLoader>,
-        changes: Work<io::Result<Changes>>,
+        changes: Work<io::Result<NetworkMonitor>>,
     ) -> io::Result<Self> {
         let (reports, from_tunnel) = mpsc::channel(REPORTS);
         let (stats_sender, stats) = watch::channel(Stats::default());
@@ -102,8 +102,8 @@ impl Effects {
             watched: Watched::default(),
             remote: matches!(network, Network::Remote(_)),
             network: Some(network),
-            device: KeptDevice::default(),
-            opening: Opening::default(),
+            device: StoredDevice::default(),
+            opening: Exemption::default(),
             steps: VecDeque::new(),
             launch: None,
             addressless: None,
@@ -116,7 +116,7 @@ impl Effects {
     /// For a session that systemd watches: takes what a process before this one left, and leaves things for one that
     /// follows; has the kill switch let through what the session needs.
     #[must_use]
-    pub fn in_service(self, device: KeptDevice, opening: Opening, names: Names) -> Self {
+    pub fn in_service(self, device: StoredDevice, opening: Exemption, names: Names) -> Self {
         Self {
             device,
             opening,
@@ -127,7 +127,7 @@ impl Effects {
 
     /// For a session that may have another device than the one that its profile names.
     #[must_use]
-    pub fn with_device(self, device: KeptDevice) -> Self {
+    pub fn with_device(self, device: StoredDevice) -> Self {
         Self { device, ..self }
     }
 
@@ -222,11 +222,11 @@ impl Effects {
                 self.abandoning = false;
                 self.ready.push_back(Report::Abandoned);
             }
-            Finished::Changes(Ok(changes)) => {
+            Finished::NetworkMonitor(Ok(changes)) => {
                 self.changes = Some(changes);
                 self.watch();
             }
-            Finished::Changes(Err(error)) => {
+            Finished::NetworkMonitor(Err(error)) => {
                 warn!(%error, "changes of the network will not be noticed");
             }
             Finished::Network(network, end) => {
@@ -263,12 +263,12 @@ impl Effects {
     }
 }
 
-fn watching(changes: Work<io::Result<Changes>>) -> Work<Finished> {
-    Box::pin(async move { Finished::Changes(changes.await) })
+fn watching(changes: Work<io::Result<NetworkMonitor>>) -> Work<Finished> {
+    Box::pin(async move { Finished::NetworkMonitor(changes.await) })
 }
 
 /// The next change of the world, if it is watched.
-async fn change(changes: &mut Option<Changes>) -> NetworkChange {
+async fn change(changes: &mut Option<NetworkMonitor>) -> NetworkChange {
     if let Some(watch) = changes {
         if let Some(change) = watch.next().await {
             return change;

@@ -17,20 +17,20 @@ use zbus::Connection;
 use crate::bus;
 use crate::bus::names;
 use crate::bus::peers::claim_name;
-use crate::cli::surroundings;
+use crate::cli::environment;
 use crate::control::call::{Ask, Call, Told};
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::managed::profile::ManagedProfiles;
-use crate::daemon::session_loop::{Front, Loop};
+use crate::daemon::session_loop::{FrontEnd, Loop};
 use crate::daemon::signals::Signals;
 use crate::daemon::standalone;
 use crate::daemon::standalone::exec_steps::network_record;
-use crate::daemon::stored_device::KeptDevice;
+use crate::daemon::stored_device::StoredDevice;
 use crate::log;
 use crate::log::LogControl;
 use crate::log::bus_layer::{BusLog, bus_layer};
-use crate::network::monitor::Changes;
+use crate::network::monitor::NetworkMonitor;
 use crate::network::{LocalOptions, Network, NetworkBy};
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
 use crate::openvpn3::session_object::{Announcer, ServedUntil, SessionObject};
@@ -41,10 +41,10 @@ use crate::systemd::notify::Notifier;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use crate::systemd::watchdog::Watchdog;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::Summary;
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Session;
 use openvpn_engine::session::Status;
+use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, Question};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 
@@ -111,18 +111,18 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         Err(error) => {
             error!(instance = args.instance, %error, "the session cannot begin");
             Notifier::default().status(&format!("the session cannot begin: {error}"));
-            exit::exit_code(EndClass::Internal)
+            exit::exit_code(ExitClass::Internal)
         }
     }
 }
 
 /// The process before this one took its session with it. An end before READY would be a failure to systemd, and READY
 /// is believed only of a process that listens to the signals of its unit.
-fn nothing_left_to_do() -> io::Result<EndClass> {
+fn nothing_left_to_do() -> io::Result<ExitClass> {
     let _listening = Signals::listen()?;
     info!("the process before this one took its session with it");
     Notifier::default().ready();
-    Ok(EndClass::AsAsked)
+    Ok(ExitClass::AsAsked)
 }
 
 /// Whether the instance is one of those that systemd runs by itself.
@@ -154,7 +154,7 @@ impl Start {
     }
 }
 
-async fn on_the_bus(start: Start, journal: LogControl, records: BusLog) -> io::Result<EndClass> {
+async fn on_the_bus(start: Start, journal: LogControl, records: BusLog) -> io::Result<ExitClass> {
     let connection = Connection::system().await.map_err(io::Error::other)?;
     managed(&connection, start, journal, records).await
 }
@@ -165,7 +165,7 @@ async fn managed(
     start: Start,
     journal: LogControl,
     records: BusLog,
-) -> io::Result<EndClass> {
+) -> io::Result<ExitClass> {
     let signals = Signals::listen()?;
     let clock = Clock::start();
     let profiles = ManagedProfiles {
@@ -176,9 +176,9 @@ async fn managed(
     };
     let network = start.network(connection)?;
     let bus = connection.clone();
-    let changes = Box::pin(async move { Changes::start(Some(bus)) });
+    let changes = Box::pin(async move { NetworkMonitor::start(Some(bus)) });
     let effects = Effects::new(network, Box::new(profiles), changes)?;
-    let effects = effects.with_device(KeptDevice::or_another());
+    let effects = effects.with_device(StoredDevice::or_another());
     let policy = Policy {
         registration: Registration::Awaited {
             token: start.session_token.clone(),
@@ -189,7 +189,7 @@ async fn managed(
         about: client_identity::ourselves(),
         lifetime: Lifetime::Process,
     };
-    let session = Session::new(policy, surroundings());
+    let session = Session::new(policy, environment());
     let (callers, calls) = mpsc::channel(CALLS);
     let (object, announcer) = register(connection, callers.clone(), records, &start.session_token)
         .await
@@ -199,11 +199,11 @@ async fn managed(
     let together = side_by_side(running, object.serve(), callers.clone());
     let class = tokio::select! {
         class = together => class,
-        () = watched(connection, callers) => EndClass::Internal,
+        () = watched(connection, callers) => ExitClass::Internal,
     };
     info!(?class, "the session is over");
     // The session manager knows the reason; nobody else looks after this unit, so that none is to stay as failed.
-    Ok(EndClass::AsAsked)
+    Ok(ExitClass::AsAsked)
 }
 
 /// Exports the object, claims the name, and tells the session manager: in this order, because it calls back at once.
@@ -231,10 +231,10 @@ async fn register(
 
 /// Loop and object, until both have ended: the loop first, or it is told to when the bus is gone.
 async fn side_by_side(
-    running: impl Future<Output = EndClass>,
+    running: impl Future<Output = ExitClass>,
     serving: impl Future<Output = ServedUntil>,
     callers: mpsc::Sender<Call>,
-) -> EndClass {
+) -> ExitClass {
     let mut running = pin!(running);
     let mut serving = pin!(serving);
     tokio::select! {
@@ -280,7 +280,7 @@ struct OnTheBus {
     announcer: Announcer,
 }
 
-impl Front for OnTheBus {
+impl FrontEnd for OnTheBus {
     fn announced(&mut self, status: &Status) {
         self.announcer.status(status);
     }

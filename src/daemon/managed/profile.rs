@@ -16,8 +16,8 @@ use crate::openvpn3::configuration_manager::{self, Override as Given, StoredProf
 use crate::openvpn3::log_signal::LogGroup;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use openvpn_engine::profile::Note;
-use openvpn_engine::profile::{DnsUse, Profile};
 use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
+use openvpn_engine::profile::{DnsUse, Profile};
 use openvpn_engine::session::{Confirmation, Refusal};
 use openvpn_engine::session::{Loaded, ProfileSource};
 

@@ -16,7 +16,7 @@ use crate::daemon::profile_copy::{self, Gathered};
 use crate::daemon::standalone::{profile_lookup, reload};
 use crate::log;
 use crate::network;
-use crate::network::kill_switch::opening::Opening;
+use crate::network::kill_switch::opening::Exemption;
 use crate::systemd::ask_password;
 use crate::systemd::exit;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
@@ -141,7 +141,7 @@ pub fn cleanup(args: &CleanupArgs) -> ExitCode {
         .build();
     ask_password::take_back_all(Path::new(ask_password::DIRECTORY), instance.name());
     // A lookup may have been cut off.
-    Opening::of(instance.name().to_owned()).names(None);
+    Exemption::of(instance.name().to_owned()).names(None);
     let outcome = profile_copy::erase(&copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));

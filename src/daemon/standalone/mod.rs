@@ -17,22 +17,22 @@ use tokio::task::JoinHandle;
 use tracing::{debug, error, info, warn};
 
 use crate::bus;
-use crate::cli::surroundings;
+use crate::cli::environment;
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::network_tasks::index_of;
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::daemon::profile_file::ProfileFile;
-use crate::daemon::session_loop::{Front, Loop};
+use crate::daemon::session_loop::{FrontEnd, Loop};
 use crate::daemon::signals::Signals;
 use crate::daemon::standalone::credential_answers::Answers;
 use crate::daemon::standalone::housekeeping::Bus;
 use crate::daemon::standalone::profile::InstanceProfile;
-use crate::daemon::stored_device::KeptDevice;
+use crate::daemon::stored_device::StoredDevice;
 use crate::daemon::stored_session;
 use crate::log::LogControl;
-use crate::network::kill_switch::opening::Opening;
-use crate::network::monitor::Changes;
+use crate::network::kill_switch::opening::Exemption;
+use crate::network::monitor::NetworkMonitor;
 use crate::network::resolver::Names;
 use crate::network::{LocalOptions, NetError, Network, TunDevice};
 use crate::sys::clock::Clock;
@@ -42,20 +42,20 @@ use crate::systemd::fd_store::Inherited;
 use crate::systemd::notify::Notifier;
 use crate::systemd::unit::Instance;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::Summary;
-use openvpn_engine::session::EndClass;
-use openvpn_engine::session::Session;
+use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Saved;
-use openvpn_engine::session::{Status, StatusMinor};
+use openvpn_engine::session::Session;
+use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, InputGroup, Question, Visibility};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use openvpn_engine::session::{Status, StatusMinor};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
 ///
 /// # Errors
 ///
 /// The system has no signals, threads or descriptors for us.
-pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<EndClass> {
+pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<ExitClass> {
     let copy = ProfileCopy::find(&exec_steps::copy_folder(instance));
     let path = match &copy {
         Some(copy) => copy
@@ -67,7 +67,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         Ok(path) => path,
         Err(places) => {
             missing(instance, &places);
-            return Ok(EndClass::ProfileUnusable);
+            return Ok(ExitClass::ProfileUnusable);
         }
     };
     info!(profile = %path.display(), "the session of this profile begins");
@@ -78,7 +78,7 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         .with_copy(copy);
     let profiles = InstanceProfile::new(file, credentials.clone());
     let mut inherited = Inherited::take()?;
-    let mut device = KeptDevice::from_store(&mut inherited);
+    let mut device = StoredDevice::from_store(&mut inherited);
     let mut network = Network::local(LocalOptions {
         record: Some(exec_steps::network_record(instance)?),
         ..LocalOptions::default()
@@ -89,10 +89,10 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
             device.forget();
         }
     }
-    let changes = Box::pin(async { Changes::start(bus::connect().await) });
+    let changes = Box::pin(async { NetworkMonitor::start(bus::connect().await) });
     let effects = Effects::new(network, Box::new(profiles), changes)?.in_service(
         device,
-        Opening::of(instance.name().to_owned()),
+        Exemption::of(instance.name().to_owned()),
         Names::kept_in(exec_steps::names_file(instance)?),
     );
     let policy = Policy {
@@ -102,11 +102,11 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
         about: client_identity::ourselves(),
         lifetime: Lifetime::BeyondProcess(known(&credentials, &mut inherited)),
     };
-    let session = Session::new(policy, surroundings());
+    let session = Session::new(policy, environment());
     let front = Agents {
         instance: instance.name().to_owned(),
         answers: Answers::new(credentials),
-        wall_clock: surroundings().wall_clock,
+        wall_clock: environment().wall_clock,
         asked: 0,
         page: None,
     };
@@ -115,8 +115,8 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<End
     let bus = Bus::default();
     tokio::select! {
         class = running => Ok(class),
-        () = bus.watch(callers.clone()) => Ok(EndClass::Internal),
-        () = bus.administer(instance, callers) => Ok(EndClass::Internal),
+        () = bus.watch(callers.clone()) => Ok(ExitClass::Internal),
+        () = bus.administer(instance, callers) => Ok(ExitClass::Internal),
     }
 }
 
@@ -180,7 +180,7 @@ impl Drop for ShownPage {
     }
 }
 
-impl Front for Agents {
+impl FrontEnd for Agents {
     fn announced(&mut self, status: &Status) {
         if status.minor() != StatusMinor::SessAuthUrl {
             self.page = None;

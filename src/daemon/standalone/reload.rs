@@ -13,8 +13,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{error, info, warn};
 
-use crate::cli::surroundings;
-use crate::daemon::check::Judgement;
+use crate::cli::environment;
+use crate::daemon::check::CheckReport;
 use crate::daemon::profile_copy::{Gathered, ProfileCopy};
 use crate::daemon::profile_file::ProfileFile;
 use crate::daemon::standalone::exec_steps::{become_owner_of, copy_folder};
@@ -22,7 +22,7 @@ use crate::daemon::standalone::{profile, profile_lookup};
 use crate::systemd::credentials::Credentials;
 use crate::systemd::exit;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
-use openvpn_engine::session::EndClass;
+use openvpn_engine::session::ExitClass;
 
 /// Copies the profile again if it can be used and is another one, and has the session read it.
 pub(crate) fn again(instance: &Instance) -> ExitCode {
@@ -37,13 +37,13 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
             instance = instance.name(),
             reason, "the new profile is refused"
         );
-        return exit::exit_code(EndClass::ProfileUnusable);
+        return exit::exit_code(ExitClass::ProfileUnusable);
     };
     let gathered = Gathered::read(&origin);
     let credentials = Credentials::from_environment().or_of_unit(&instance.unit());
     let judged = profile::additions(&credentials).map(|additions| {
         let file = ProfileFile::new(origin, Vec::new()).with_additions(additions);
-        Judgement::of(&file, &surroundings())
+        CheckReport::of(&file, &environment())
     });
     let problems = match judged {
         Ok(judgement) if judgement.is_usable() => Vec::new(),
@@ -55,7 +55,7 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
             error!(reason = line, "the new profile is refused");
         }
         info!("the session goes on with the profile that it has");
-        return exit::exit_code(EndClass::ProfileUnusable);
+        return exit::exit_code(ExitClass::ProfileUnusable);
     }
     if gathered.is_that_of(&present) {
         info!("the profile is the same as before; the session goes on");

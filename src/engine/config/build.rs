@@ -1,4 +1,4 @@
-//! `Blueprint`: a profile to the configuration of each attempt.
+//! `ConnectionTemplate`: a profile to the configuration of each attempt.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,8 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    ConnectionConfig, Credentials, Endpoint, PeerInfo, Surroundings, TlsConfig, TlsVersion,
-    Wrapping,
+    ConnectionConfig, Credentials, Endpoint, Environment, PeerInfo, TlsConfig, TlsVersion, Wrapping,
 };
 use crate::event::AuthToken;
 use crate::pki::pkcs12::Bundle;
@@ -22,7 +21,7 @@ use crate::secret::SecretText;
 
 /// What is the same in every attempt of a session: keys, certificates, limits.
 #[derive(Debug)]
-pub struct Blueprint {
+pub struct ConnectionTemplate {
     remotes: Vec<RemoteBlueprint>,
 }
 
@@ -31,14 +30,14 @@ pub struct Blueprint {
 pub struct RemoteBlueprint {
     template: ConnectionConfig,
     /// How the socket is to be.
-    pub socket: SocketWishes,
+    pub socket: SocketSettings,
     /// The way through a proxy.
     pub proxy: Option<Proxy>,
 }
 
 /// How the socket of an attempt is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SocketWishes {
+pub struct SocketSettings {
     /// Where to bind (`local`): an address or a name.
     pub local: Option<String>,
     /// The port to bind to (`lport`).
@@ -57,7 +56,7 @@ pub struct SocketWishes {
 
 /// Why there is no blueprint.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BlueprintError {
+pub enum TemplateError {
     /// The private key is encrypted.
     #[error("the private key needs its passphrase")]
     PassphraseNeeded,
@@ -69,22 +68,22 @@ pub enum BlueprintError {
     Unusable(String),
 }
 
-impl Blueprint {
+impl ConnectionTemplate {
     /// Reads all keys and certificates of a profile. `about` is what is said about us where the profile says nothing.
     ///
     /// # Errors
     ///
-    /// [`BlueprintError`].
+    /// [`TemplateError`].
     pub fn new(
         profile: &Profile,
         passphrase: Option<&SecretText>,
         about: &PeerInfo,
-        surroundings: &Surroundings,
-    ) -> Result<Self, BlueprintError> {
+        environment: &Environment,
+    ) -> Result<Self, TemplateError> {
         let tls = Arc::new(tls(&profile.tls, passphrase)?);
         let material = profile.tls.key.as_ref().or(profile.tls.pkcs12.as_ref());
         if let (Some(own), Some(material)) = (&tls.identity, material) {
-            own.signing_key(&surroundings.provider)
+            own.signing_key(&environment.provider)
                 .map_err(|error| refused(material, "key", error))?;
         }
         let mut remotes = Vec::with_capacity(profile.remotes.len());
@@ -104,7 +103,7 @@ impl Blueprint {
                 peer_info: peer_info(&profile.peer_info, about),
                 timing: profile.timing(remote),
                 pull: profile.pull.clone(),
-                surroundings: surroundings.clone(),
+                environment: environment.clone(),
             };
             remotes.push(RemoteBlueprint {
                 template,
@@ -163,7 +162,7 @@ fn peer_info(profile: &PeerInfo, about: &PeerInfo) -> PeerInfo {
 
 /// All that stands in the way of a blueprint, not only the first of it; each problem once.
 #[must_use]
-pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<BlueprintError> {
+pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<TemplateError> {
     let options = &profile.tls;
     let passphrase = passphrase.or(options.key_passphrase.as_deref());
     let own = match &options.pkcs12 {
@@ -172,7 +171,7 @@ pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<Bluep
             .map_err(|error| refused(pkcs12, "pkcs12", error)),
         None => identity(options, passphrase).map(drop),
     };
-    let mut found: Vec<BlueprintError> = own.err().into_iter().collect();
+    let mut found: Vec<TemplateError> = own.err().into_iter().collect();
     found.extend(options.ca.iter().filter_map(|ca| certificates_of(ca).err()));
     let lists = options.crl.iter().flatten();
     found.extend(lists.filter_map(|list| revocation_lists(list).err()));
@@ -189,8 +188,8 @@ pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<Bluep
     found
 }
 
-fn socket(profile: &Profile, remote: &Remote) -> SocketWishes {
-    SocketWishes {
+fn socket(profile: &Profile, remote: &Remote) -> SocketSettings {
+    SocketSettings {
         local: remote.options.local.clone(),
         local_port: remote.options.local_port,
         device: profile.socket.device.clone(),
@@ -201,7 +200,7 @@ fn socket(profile: &Profile, remote: &Remote) -> SocketWishes {
     }
 }
 
-fn wrapping(text: &WrappingText) -> Result<Wrapping, BlueprintError> {
+fn wrapping(text: &WrappingText) -> Result<Wrapping, TemplateError> {
     Ok(match text {
         WrappingText::None => Wrapping::None,
         WrappingText::TlsAuth {
@@ -222,7 +221,7 @@ fn wrapping(text: &WrappingText) -> Result<Wrapping, BlueprintError> {
     })
 }
 
-fn tls(options: &TlsOptions, passphrase: Option<&SecretText>) -> Result<TlsConfig, BlueprintError> {
+fn tls(options: &TlsOptions, passphrase: Option<&SecretText>) -> Result<TlsConfig, TemplateError> {
     let passphrase = passphrase.or(options.key_passphrase.as_deref());
     let bundle = match &options.pkcs12 {
         Some(pkcs12) => Some(
@@ -255,7 +254,7 @@ fn tls(options: &TlsOptions, passphrase: Option<&SecretText>) -> Result<TlsConfi
 fn identity(
     options: &TlsOptions,
     passphrase: Option<&SecretText>,
-) -> Result<Option<Identity>, BlueprintError> {
+) -> Result<Option<Identity>, TemplateError> {
     let (Some(cert), Some(key)) = (&options.cert, &options.key) else {
         return Ok(None);
     };
@@ -282,7 +281,7 @@ fn identity(
 fn trust(
     options: &TlsOptions,
     authorities: Vec<CertificateDer<'static>>,
-) -> Result<Trust, BlueprintError> {
+) -> Result<Trust, TemplateError> {
     let mut trust = Trust {
         anchors: authorities,
         revocation_lists: None,
@@ -292,7 +291,7 @@ fn trust(
         trust.anchors.extend(certificates_of(ca)?);
     }
     if trust.anchors.is_empty() && trust.fingerprints.is_empty() {
-        return Err(BlueprintError::Unusable(
+        return Err(TemplateError::Unusable(
             "the profile names nobody to trust: ca or peer-fingerprint is missing".to_owned(),
         ));
     }
@@ -310,7 +309,7 @@ fn trust(
     Ok(trust)
 }
 
-fn certificates_of(ca: &Material) -> Result<Vec<CertificateDer<'static>>, BlueprintError> {
+fn certificates_of(ca: &Material) -> Result<Vec<CertificateDer<'static>>, TemplateError> {
     let found = pki::certificates(text(ca, "ca")?).map_err(|error| refused(ca, "ca", error))?;
     if found.is_empty() {
         return Err(refused(
@@ -324,7 +323,7 @@ fn certificates_of(ca: &Material) -> Result<Vec<CertificateDer<'static>>, Bluepr
 
 fn revocation_lists(
     list: &Material,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, BlueprintError> {
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TemplateError> {
     let read = match list.text() {
         Ok(text) if text.contains("-----BEGIN") || text.trim().is_empty() => {
             pki::revocation_lists(text)
@@ -336,13 +335,13 @@ fn revocation_lists(
     read.map_err(|error| refused(list, "crl-verify", error))
 }
 
-fn text<'a>(material: &'a Material, directive: &str) -> Result<&'a str, BlueprintError> {
+fn text<'a>(material: &'a Material, directive: &str) -> Result<&'a str, TemplateError> {
     material
         .text()
         .map_err(|_| unusable(material, directive, "it is not text"))
 }
 
-fn joined(materials: &[Material], directive: &str) -> Result<Zeroizing<String>, BlueprintError> {
+fn joined(materials: &[Material], directive: &str) -> Result<Zeroizing<String>, TemplateError> {
     let mut all = Zeroizing::new(String::new());
     for material in materials {
         all.push_str(text(material, directive)?);
@@ -351,7 +350,7 @@ fn joined(materials: &[Material], directive: &str) -> Result<Zeroizing<String>, 
     Ok(all)
 }
 
-fn parsed<K>(material: &Material, directive: &str) -> Result<K, BlueprintError>
+fn parsed<K>(material: &Material, directive: &str) -> Result<K, TemplateError>
 where
     K: FromStr<Err: Display>,
 {
@@ -360,10 +359,10 @@ where
         .map_err(|error| unusable(material, directive, error))
 }
 
-fn refused(material: &Material, directive: &str, error: PkiError) -> BlueprintError {
+fn refused(material: &Material, directive: &str, error: PkiError) -> TemplateError {
     match error {
-        PkiError::PassphraseNeeded => BlueprintError::PassphraseNeeded,
-        PkiError::WrongPassphrase => BlueprintError::PassphraseWrong,
+        PkiError::PassphraseNeeded => TemplateError::PassphraseNeeded,
+        PkiError::WrongPassphrase => TemplateError::PassphraseWrong,
         PkiError::Malformed(_)
         | PkiError::Mismatch
         | PkiError::Missing(_)
@@ -371,9 +370,9 @@ fn refused(material: &Material, directive: &str, error: PkiError) -> BlueprintEr
     }
 }
 
-fn unusable(material: &Material, directive: &str, why: impl Display) -> BlueprintError {
+fn unusable(material: &Material, directive: &str, why: impl Display) -> TemplateError {
     let place = &material.place;
-    BlueprintError::Unusable(match &material.file {
+    TemplateError::Unusable(match &material.file {
         Some(file) => format!("{place}: {directive}: {file}: {why}"),
         None => format!("{place}: {directive}: {why}"),
     })

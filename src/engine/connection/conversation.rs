@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::agree::{Agreed, data_setup, incompatible};
-use super::live::{Live, Phase};
+use super::data_channel::Tunnel;
+use super::open::{OpenConnection, Phase};
 use super::outputs::Outputs;
-use super::tunnel::Tunnel;
 use crate::control::app_control::{self, Joiner};
 use crate::control::auth::{encode_cr_response, printable};
 use crate::control::message::{Message, Notice};
@@ -40,7 +40,7 @@ impl Default for Conversation {
     }
 }
 
-impl Live {
+impl OpenConnection {
     pub(super) fn on_command(
         &mut self,
         now: Instant,
@@ -207,7 +207,7 @@ impl Live {
         self.conversation
             .app_control
             .clone_from(&options.custom_control);
-        let random = self.config.surroundings.provider.secure_random;
+        let random = self.config.environment.provider.secure_random;
         let setup = data_setup(&self.config, &options, random);
         let mut tunnel = Tunnel::new(now, &self.config, agreed, setup, options);
         if let Some(limit) = self.config.data.fragment {

@@ -2,18 +2,18 @@
 
 mod agree;
 mod conversation;
-mod doubt;
-mod echo;
-mod farewell;
-mod live;
+mod data_channel;
+mod exit_notification;
+mod icmp_echo;
+mod liveness_check;
+mod open;
 mod outputs;
 mod path_probe;
-mod tunnel;
 
 use std::ops::Range;
 use std::time::Instant;
 
-use self::live::Live;
+use self::open::OpenConnection;
 use self::outputs::Outputs;
 use super::config::ConnectionConfig;
 use super::data::stats::Stats;
@@ -32,7 +32,7 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum State {
-    Live(Box<Live>),
+    OpenConnection(Box<OpenConnection>),
     /// Every input is ignored; the counters stay readable.
     Over(Box<Stats>),
 }
@@ -43,8 +43,8 @@ impl Connection {
     pub fn new(config: ConnectionConfig, now: Instant) -> Self {
         let mut outputs = Outputs::default();
         outputs.event(Event::Stage(Stage::Waiting));
-        let state = match Live::new(config, now) {
-            Ok(live) => State::Live(Box::new(live)),
+        let state = match OpenConnection::new(config, now) {
+            Ok(live) => State::OpenConnection(Box::new(live)),
             Err(error) => {
                 outputs.event(Event::Ended(Ended::Failed(error)));
                 State::Over(Box::default())
@@ -60,7 +60,7 @@ impl Connection {
     /// Takes a deadline, an answer or an order.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         self.now = now;
-        if let State::Live(live) = &mut self.state {
+        if let State::OpenConnection(live) = &mut self.state {
             let result = live.handle_input(now, input, &mut self.outputs);
             self.conclude(result);
         }
@@ -72,8 +72,8 @@ impl Connection {
     pub fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
         self.now = now;
         match &mut self.state {
-            State::Live(live) if is_data(packet) => live.open_data(now, packet),
-            State::Live(live) => {
+            State::OpenConnection(live) if is_data(packet) => live.open_data(now, packet),
+            State::OpenConnection(live) => {
                 let result = live.open_control(now, packet, &mut self.outputs);
                 self.conclude(result);
                 None
@@ -85,7 +85,7 @@ impl Connection {
     /// The IP packet that the packet opened last held in compressed form. Each is given once.
     pub fn take_inflated(&mut self) -> Option<&mut [u8]> {
         match &mut self.state {
-            State::Live(live) => live.take_inflated(self.now),
+            State::OpenConnection(live) => live.take_inflated(self.now),
             State::Over(_) => None,
         }
     }
@@ -94,7 +94,7 @@ impl Connection {
     #[must_use]
     pub fn seal_room(&self) -> (usize, usize) {
         match &self.state {
-            State::Live(live) => live.seal_room(),
+            State::OpenConnection(live) => live.seal_room(),
             State::Over(_) => (0, 0),
         }
     }
@@ -108,7 +108,7 @@ impl Connection {
         payload: Range<usize>,
     ) -> Option<Range<usize>> {
         match &mut self.state {
-            State::Live(live) => live.seal(now, buffer, payload),
+            State::OpenConnection(live) => live.seal(now, buffer, payload),
             State::Over(_) => None,
         }
     }
@@ -117,7 +117,7 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         match &self.state {
-            State::Live(live) => live.stats(),
+            State::OpenConnection(live) => live.stats(),
             State::Over(stats) => **stats,
         }
     }
@@ -125,14 +125,14 @@ impl Connection {
     /// The next thing to do. [`Output::Wait`] ends the drain.
     pub fn poll_output(&mut self) -> Output<'_> {
         if self.outputs.is_empty() {
-            if let State::Live(live) = &mut self.state {
+            if let State::OpenConnection(live) = &mut self.state {
                 let result = live.process(self.now, &mut self.outputs);
                 self.conclude(result);
             }
         }
         if self.outputs.is_empty() {
             let (until, name) = match &self.state {
-                State::Live(live) => live.deadline().unzip(),
+                State::OpenConnection(live) => live.deadline().unzip(),
                 State::Over(_) => (None, None),
             };
             let name = name.unwrap_or("nothing");
@@ -143,7 +143,7 @@ impl Connection {
 
     /// Ends the attempt if `result` says so; what is to be sent is sent before.
     fn conclude(&mut self, result: Result<(), Ended>) {
-        let (Err(ended), State::Live(live)) = (result, &mut self.state) else {
+        let (Err(ended), State::OpenConnection(live)) = (result, &mut self.state) else {
             return;
         };
         live.flush(self.now, &mut self.outputs);

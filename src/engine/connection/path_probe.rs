@@ -11,7 +11,7 @@ pub(super) struct PathProbe {
     /// Ascending; the last one is that of a full packet of the tunnel.
     sizes: Vec<Size>,
     search: Option<Search>,
-    habits: Habits,
+    peer_behaviour: PeerBehaviour,
 }
 
 /// One size that is tried.
@@ -72,7 +72,7 @@ struct Search {
 
 /// How the server answers, as far as its answers show it.
 #[derive(Debug, Clone, Copy)]
-struct Habits {
+struct PeerBehaviour {
     /// How much shorter its first answer was than asked for.
     extra: Option<u16>,
     /// How much shorter the second one was, when that was added; `None`: there was none, or no need of it.
@@ -81,7 +81,7 @@ struct Habits {
     patience: Duration,
 }
 
-impl Default for Habits {
+impl Default for PeerBehaviour {
     fn default() -> Self {
         Self {
             extra: None,
@@ -91,7 +91,7 @@ impl Default for Habits {
     }
 }
 
-impl Habits {
+impl PeerBehaviour {
     /// Learns from an answer that is `short` of what was asked for. `true`: it is to be asked again, for that as well.
     fn learn(&mut self, short: u16) -> bool {
         let short = if short > MOST_EXTRA { 0 } else { short };
@@ -157,10 +157,10 @@ impl PathProbe {
         search.asked += 1;
         search.questions += 1;
         search.asked_at = now;
-        search.next_at = now + self.habits.patience;
+        search.next_at = now + self.peer_behaviour.patience;
         Some(Step::Ask {
             size: *self.sizes.get(search.trying)?,
-            extra: self.habits.extra.unwrap_or(0),
+            extra: self.peer_behaviour.extra.unwrap_or(0),
         })
     }
 
@@ -174,14 +174,14 @@ impl PathProbe {
         };
         if search.asked == 1 {
             let there_and_back = now.saturating_duration_since(search.asked_at);
-            self.habits.patience = (there_and_back * 4).clamp(SHORTEST, LONGEST);
+            self.peer_behaviour.patience = (there_and_back * 4).clamp(SHORTEST, LONGEST);
         }
-        if self.habits.learn(asked.saturating_sub(payload)) {
+        if self.peer_behaviour.learn(asked.saturating_sub(payload)) {
             search.asked = 0;
             search.next_at = now;
             return;
         }
-        let payload = payload.saturating_add(self.habits.lacking.unwrap_or(0));
+        let payload = payload.saturating_add(self.peer_behaviour.lacking.unwrap_or(0));
         let passes = self.sizes.iter().rposition(|size| size.payload <= payload);
         if passes > search.passes {
             search.passes = passes;

@@ -57,7 +57,7 @@ pub struct Channel {
     session_id: SessionId,
     /// Learnt from the peer's hard reset.
     peer_session_id: Option<SessionId>,
-    lanes: BTreeMap<KeyId, Lane>,
+    key_states: BTreeMap<KeyId, KeyState>,
     /// The key that the peer may begin.
     expected: Option<KeyId>,
     /// The server keeps no state before message 1, which must bring the client key once more.
@@ -148,7 +148,7 @@ impl Channel {
             tls_timeout: setup.tls_timeout,
             session_id: setup.session_id,
             peer_session_id: None,
-            lanes: BTreeMap::new(),
+            key_states: BTreeMap::new(),
             expected: None,
             resend_client_key: false,
             long_acks: false,
@@ -160,7 +160,7 @@ impl Channel {
                 } else {
                     Opcode::HardResetClientV2
                 };
-                channel.begin_lane(now, KeyId::FIRST, reset, Vec::new());
+                channel.begin_key_state(now, KeyId::FIRST, reset, Vec::new());
             }
             Side::Server => channel.expected = Some(KeyId::FIRST),
         }
@@ -179,24 +179,24 @@ impl Channel {
         let key_id = opened.head.key_id;
         let by_peer = self.admit(now, opened.head, &body)?;
         self.peer_session_id = Some(opened.session_id);
-        let Some(lane) = self.lanes.get_mut(&key_id) else {
+        let Some(key_state) = self.key_states.get_mut(&key_id) else {
             return Err(Rejected::UnknownKey);
         };
         for message_id in body.acks.iter().flat_map(|acks| acks.ids.iter()) {
-            lane.send.acknowledge(now, *message_id);
+            key_state.send.acknowledge(now, *message_id);
         }
         let Some(message) = body.message else {
             return Ok(Received::Nothing { key_id });
         };
-        let was_untouched = lane.receive.is_untouched();
+        let was_untouched = key_state.receive.is_untouched();
         let payload = if opened.head.opcode.is_reset() {
             &[]
         } else {
             message.payload
         };
-        match lane.receive.receive(message.message_id, payload) {
+        match key_state.receive.receive(message.message_id, payload) {
             Receipt::Delivered if was_untouched => {
-                lane.send.hasten(now);
+                key_state.send.hasten(now);
                 Ok(Received::Opened { key_id, by_peer })
             }
             Receipt::Delivered => Ok(Received::Readable { key_id }),
@@ -207,9 +207,9 @@ impl Channel {
 
     /// Adds bytes to what is to be sent for a key; `false` if there is no such lane.
     pub fn write(&mut self, key_id: KeyId, bytes: &[u8]) -> bool {
-        match self.lanes.get_mut(&key_id) {
-            Some(lane) => {
-                lane.unsent.extend(bytes);
+        match self.key_states.get_mut(&key_id) {
+            Some(key_state) => {
+                key_state.unsent.extend(bytes);
                 true
             }
             None => false,
@@ -218,68 +218,68 @@ impl Channel {
 
     /// Has the peer acknowledge once more what it has of a key; see [`SendWindow::ask_again`].
     pub fn ask_again(&mut self, now: Instant, key_id: KeyId) {
-        if let Some(lane) = self.lanes.get_mut(&key_id) {
-            lane.send.ask_again(now);
+        if let Some(key_state) = self.key_states.get_mut(&key_id) {
+            key_state.send.ask_again(now);
         }
     }
 
     /// All bytes that came for a key since the last time; empty if there is nothing, or no such lane.
     pub fn read(&mut self, key_id: KeyId) -> Vec<u8> {
-        self.lanes
+        self.key_states
             .get_mut(&key_id)
-            .map(|lane| lane.receive.read())
+            .map(|key_state| key_state.receive.read())
             .unwrap_or_default()
     }
 
     /// The next packet to be sent at `now`, finished; `None` if there is nothing more to do before the
     /// [`Channel::deadline`]. `wall_seconds` is the time since 1970.
     pub fn poll_transmit(&mut self, now: Instant, wall_seconds: u32) -> Option<Vec<u8>> {
-        let key_ids: Vec<KeyId> = self.lanes.keys().copied().collect();
+        let key_ids: Vec<KeyId> = self.key_states.keys().copied().collect();
         key_ids
             .into_iter()
-            .find_map(|key_id| self.poll_lane(now, wall_seconds, key_id))
+            .find_map(|key_id| self.poll_key_state(now, wall_seconds, key_id))
     }
 
     /// When to call [`Channel::poll_transmit`] again, if nothing comes before.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.lanes
+        self.key_states
             .values()
-            .filter_map(|lane| lane.send.deadline())
+            .filter_map(|key_state| key_state.send.deadline())
             .min()
     }
 
     /// Whether the peer has all that was written for a key; also true if there is no such lane.
     #[must_use]
     pub fn all_acknowledged(&self, key_id: KeyId) -> bool {
-        self.lanes
+        self.key_states
             .get(&key_id)
-            .is_none_or(|lane| lane.unsent.is_empty() && lane.send.is_empty())
+            .is_none_or(|key_state| key_state.unsent.is_empty() && key_state.send.is_empty())
     }
 
     /// Whether the peer has answered the reset of this key.
     #[must_use]
     pub fn is_open(&self, key_id: KeyId) -> bool {
-        self.lanes
+        self.key_states
             .get(&key_id)
-            .is_some_and(|lane| !lane.receive.is_untouched())
+            .is_some_and(|key_state| !key_state.receive.is_untouched())
     }
 
     /// Begins another key by a soft reset. Does nothing if it has begun already.
-    pub fn open_lane(&mut self, now: Instant, key_id: KeyId) {
-        if !self.lanes.contains_key(&key_id) {
-            self.begin_lane(now, key_id, Opcode::SoftReset, Vec::new());
+    pub fn open_key_state(&mut self, now: Instant, key_id: KeyId) {
+        if !self.key_states.contains_key(&key_id) {
+            self.begin_key_state(now, key_id, Opcode::SoftReset, Vec::new());
         }
     }
 
     /// From here on the peer may begin this key, and no other; `None`: no key.
-    pub const fn expect_lane(&mut self, key_id: Option<KeyId>) {
+    pub const fn expect_key_state(&mut self, key_id: Option<KeyId>) {
         self.expected = key_id;
     }
 
     /// Forgets a key with all that is underway for it.
-    pub fn close_lane(&mut self, key_id: KeyId) {
-        self.lanes.remove(&key_id);
+    pub fn close_key_state(&mut self, key_id: KeyId) {
+        self.key_states.remove(&key_id);
     }
 
     /// Protects all keys but the first by dynamic tls-crypt, with what TLS exported for it.
@@ -342,7 +342,7 @@ impl Channel {
             let early = EarlyNegotiation::decode(payload).map_err(Rejected::EarlyNegotiation)?;
             self.resend_client_key = early.resend_wkc && self.wrapper.has_client_key();
         }
-        if self.lanes.contains_key(&head.key_id) {
+        if self.key_states.contains_key(&head.key_id) {
             return Ok(false);
         }
         if !head.opcode.is_reset() || self.expected != Some(head.key_id) {
@@ -354,7 +354,7 @@ impl Channel {
         } else {
             Opcode::SoftReset
         };
-        self.begin_lane(now, head.key_id, answer, Vec::new());
+        self.begin_key_state(now, head.key_id, answer, Vec::new());
         Ok(true)
     }
 
@@ -366,23 +366,28 @@ impl Channel {
         }
     }
 
-    fn begin_lane(&mut self, now: Instant, key_id: KeyId, reset: Opcode, payload: Vec<u8>) {
+    fn begin_key_state(&mut self, now: Instant, key_id: KeyId, reset: Opcode, payload: Vec<u8>) {
         let mut send = SendWindow::new(self.transport, self.tls_timeout);
         send.push(now, reset, payload);
-        let lane = Lane {
+        let key_state = KeyState {
             send,
             receive: RecvWindow::default(),
             unsent: VecDeque::new(),
         };
-        self.lanes.insert(key_id, lane);
+        self.key_states.insert(key_id, key_state);
     }
 
     /// The next packet of one lane: a message with acknowledgements, or these alone.
-    fn poll_lane(&mut self, now: Instant, wall_seconds: u32, key_id: KeyId) -> Option<Vec<u8>> {
+    fn poll_key_state(
+        &mut self,
+        now: Instant,
+        wall_seconds: u32,
+        key_id: KeyId,
+    ) -> Option<Vec<u8>> {
         self.cut_messages(now, key_id);
         let most_alone = self.most_acks_alone();
         let peer_session_id = self.peer_session_id;
-        let lane = self.lanes.get_mut(&key_id)?;
+        let key_state = self.key_states.get_mut(&key_id)?;
         let acks = |ids: AckList| {
             let peer_session_id = peer_session_id?;
             (!ids.is_empty()).then_some(Acks {
@@ -390,10 +395,10 @@ impl Channel {
                 peer_session_id,
             })
         };
-        let owes = lane.receive.owes_acks();
-        let (opcode, body) = match lane.send.take_due(now) {
+        let owes = key_state.receive.owes_acks();
+        let (opcode, body) = match key_state.send.take_due(now) {
             Some(due) => {
-                let acks = acks(lane.receive.take_acks(MOST_ACKS_WITH_MESSAGE));
+                let acks = acks(key_state.receive.take_acks(MOST_ACKS_WITH_MESSAGE));
                 let message = Some(Message {
                     message_id: due.message_id,
                     payload: &due.payload,
@@ -401,7 +406,7 @@ impl Channel {
                 (due.opcode, ControlBody { acks, message })
             }
             None if owes => {
-                let acks = acks(lane.receive.take_acks(most_alone));
+                let acks = acks(key_state.receive.take_acks(most_alone));
                 (
                     Opcode::Ack,
                     ControlBody {
@@ -421,11 +426,11 @@ impl Channel {
 
     /// Cuts what is to be sent into messages, as far as the window has room.
     fn cut_messages(&mut self, now: Instant, key_id: KeyId) {
-        while let Some(lane) = self.lanes.get_mut(&key_id) {
+        while let Some(key_state) = self.key_states.get_mut(&key_id) {
             let brings_client_key =
-                self.resend_client_key && key_id == KeyId::FIRST && lane.send.next_id() == 1;
-            let ack_must_go = brings_client_key && lane.receive.owes_acks();
-            if !lane.send.has_room() || (lane.unsent.is_empty() && !ack_must_go) {
+                self.resend_client_key && key_id == KeyId::FIRST && key_state.send.next_id() == 1;
+            let ack_must_go = brings_client_key && key_state.receive.owes_acks();
+            if !key_state.send.has_room() || (key_state.unsent.is_empty() && !ack_must_go) {
                 return;
             }
             let opcode = if brings_client_key {
@@ -441,9 +446,9 @@ impl Channel {
             } else {
                 room.max(SMALLEST_PAYLOAD)
             };
-            let len = room.min(lane.unsent.len());
-            let payload = lane.unsent.drain(..len).collect();
-            lane.send.push(now, opcode, payload);
+            let len = room.min(key_state.unsent.len());
+            let payload = key_state.unsent.drain(..len).collect();
+            key_state.send.push(now, opcode, payload);
         }
     }
 
@@ -460,7 +465,7 @@ impl Channel {
 
 /// One key's share of the channel.
 #[derive(Debug)]
-struct Lane {
+struct KeyState {
     send: SendWindow,
     receive: RecvWindow,
     /// Written, but not cut into messages.

@@ -158,7 +158,7 @@ impl Keyring {
         if derivation == Derivation::Exporter {
             self.channel.allow_long_acks();
         }
-        self.channel.expect_lane(Some(self.next_key_id));
+        self.channel.expect_key_state(Some(self.next_key_id));
         self.plan_renegotiation(now);
         Ok(block)
     }
@@ -178,7 +178,7 @@ impl Keyring {
     pub fn renegotiate(&mut self, now: Instant) {
         if self.derivation.is_some() && self.pending.is_none() {
             let key_id = self.next_key_id;
-            self.channel.open_lane(now, key_id);
+            self.channel.open_key_state(now, key_id);
             self.begin(now, key_id);
         }
     }
@@ -290,7 +290,7 @@ impl Keyring {
         // Whoever begins another key forgets the one before the current one, so sealing with it must end.
         self.promote();
         self.pending = Some(Handshake::new(key_id, now));
-        self.channel.expect_lane(Some(key_id.next()));
+        self.channel.expect_key_state(Some(key_id.next()));
         self.timers.clear(RENEGOTIATE);
         self.timers.set_after(HAND_WINDOW, now, self.windows.hand);
     }
@@ -356,7 +356,7 @@ impl Keyring {
         self.notices.push_back(Notice::Install(key_id, block));
         self.unanswered = 0;
         self.next_key_id = key_id.next();
-        self.channel.expect_lane(Some(self.next_key_id));
+        self.channel.expect_key_state(Some(self.next_key_id));
         self.timers.clear(HAND_WINDOW);
         self.timers
             .set_after(TRANSITION, began, self.windows.transition);
@@ -380,7 +380,7 @@ impl Keyring {
         self.timers.clear(TRANSITION);
         if let Some(old) = self.retiring.take() {
             self.promote();
-            self.channel.close_lane(old.key_id());
+            self.channel.close_key_state(old.key_id());
             self.notices.push_back(Notice::Drop(old.key_id()));
         }
     }
@@ -421,7 +421,7 @@ impl Keyring {
             return;
         }
         self.drop_pending();
-        self.channel.expect_lane(Some(self.next_key_id));
+        self.channel.expect_key_state(Some(self.next_key_id));
         self.timers.set_after(RENEGOTIATE, now, RETRY);
     }
 
@@ -429,7 +429,7 @@ impl Keyring {
         self.timers.clear(HAND_WINDOW);
         if let Some(failed) = self.pending.take() {
             self.next_key_id = self.key_id_after(&failed);
-            self.channel.close_lane(failed.key_id());
+            self.channel.close_key_state(failed.key_id());
         }
     }
 

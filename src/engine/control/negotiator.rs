@@ -75,15 +75,15 @@ impl Negotiator {
     ///
     /// [`ConnectionError::ProfileUnusable`] if TLS cannot be set up as the profile wants it.
     pub fn new(config: &ConnectionConfig) -> Result<Self, ConnectionError> {
-        let factory = TlsFactory::new(&config.tls, &config.surroundings)
+        let factory = TlsFactory::new(&config.tls, &config.environment)
             .map_err(|error| ConnectionError::ProfileUnusable(error.to_string()))?;
         for name in factory.ignored() {
             tracing::warn!(name, "TLS setting not known here, passed over");
         }
         Ok(Self {
             factory,
-            random: config.surroundings.provider.secure_random,
-            wall_clock: Arc::clone(&config.surroundings.wall_clock),
+            random: config.environment.provider.secure_random,
+            wall_clock: Arc::clone(&config.environment.wall_clock),
             options: occ::options_string(config),
             peer_info: peer_info::peer_info(config),
             login: Login::new(config.credentials.clone(), config.token.clone()),

@@ -5,16 +5,16 @@
 #[inline]
 #[must_use]
 pub fn sum(bytes: &[u8]) -> u64 {
-    let mut lanes = [0_u64; LANES];
+    let mut key_states = [0_u64; LANES];
     let mut blocks = bytes.chunks_exact(4 * LANES);
     for block in &mut blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(4)) {
+        for (key_state, word) in key_states.iter_mut().zip(block.chunks_exact(4)) {
             if let [a, b, c, d] = *word {
-                *lane += u64::from(u32::from_ne_bytes([a, b, c, d]));
+                *key_state += u64::from(u32::from_ne_bytes([a, b, c, d]));
             }
         }
     }
-    let mut total: u64 = lanes.iter().sum();
+    let mut total: u64 = key_states.iter().sum();
     let mut pairs = blocks.remainder().chunks_exact(2);
     for pair in &mut pairs {
         if let [a, b] = *pair {

@@ -36,7 +36,7 @@ pub fn run(input: &[u8], now: Instant) {
     if choice & 32 != 0 {
         channel.install_dynamic_tls_crypt(&Secret::new([3; 256]));
     }
-    channel.expect_lane(KeyId::new(1));
+    channel.expect_key_state(KeyId::new(1));
     let mut time = now;
     while let Some((len, following)) = rest.split_first() {
         let (packet, following) = following.split_at(usize::from(*len).min(following.len()));

@@ -44,14 +44,17 @@ pub fn run(input: &[u8], _now: Instant) {
         Difference::Rebuild,
         "neither device nor mark nor table can be pushed"
     );
-    let Difference::Changes(changes) = difference else {
+    let Difference::NetworkMonitor(changes) = difference else {
         return;
     };
     let mut at = before;
     for change in &changes {
         at.perform(change);
     }
-    assert_eq!(at.difference(&after), Difference::Changes(Vec::new()));
+    assert_eq!(
+        at.difference(&after),
+        Difference::NetworkMonitor(Vec::new())
+    );
 }
 
 fn plan(options: &PushedOptions) -> Option<NetPlan> {

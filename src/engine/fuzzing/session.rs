@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{PeerInfo, Surroundings};
+use crate::config::{Environment, PeerInfo};
 use crate::crypto::cipher::Cipher;
 use crate::error::{Advance, ConnectionError, DynamicChallenge};
 use crate::event::{AuthToken, Ended, Established, Event, KeyTimes, Stage};
@@ -16,7 +16,7 @@ use crate::profile::pushed::PushedOptions;
 use crate::secret::SecretText;
 use crate::session::command::{Answer, Command};
 use crate::session::effect::{Effect, Loaded, Report};
-use crate::session::ended::EndClass;
+use crate::session::exit_class::ExitClass;
 use crate::session::machine::{Output, Session};
 use crate::session::network::{Device, Step};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
@@ -60,12 +60,12 @@ impl Scene {
             about: PeerInfo::default(),
             lifetime: Lifetime::BeyondProcess(None),
         };
-        let surroundings = Surroundings {
+        let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(DefaultTimeProvider),
         };
         let mut scene = Self {
-            session: Session::new(policy, surroundings),
+            session: Session::new(policy, environment),
             now,
             has_plan: false,
             step: None,
@@ -175,7 +175,7 @@ impl Scene {
             self.has_plan = matches!(step, Step::Change { .. });
         }
         self.report(Report::NetworkFailed {
-            class: EndClass::NetworkSetupFailed,
+            class: ExitClass::NetworkSetupFailed,
             reason: String::new(),
         });
     }

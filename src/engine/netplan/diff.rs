@@ -58,7 +58,7 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// These changes, in this order.
-    Changes(Vec<Change>),
+    NetworkMonitor(Vec<Change>),
     /// Device, mark or routing table differ: all must be taken back and set up anew.
     Rebuild,
 }
@@ -94,7 +94,7 @@ impl NetPlan {
         changes.extend(gone.into_iter().map(Change::RemoveAddress));
         changes.extend(missing(&self.bypass, &next.bypass).map(|it| Change::RemoveBypass(*it)));
         self.blocks(next, false, &mut changes);
-        Difference::Changes(changes)
+        Difference::NetworkMonitor(changes)
     }
 
     fn blocks(&self, next: &Self, on: bool, changes: &mut Vec<Change>) {
@@ -307,7 +307,7 @@ mod tests {
 
     fn changes(from: &NetPlan, to: &NetPlan) -> Vec<Change> {
         match from.difference(to) {
-            Difference::Changes(changes) => changes,
+            Difference::NetworkMonitor(changes) => changes,
             Difference::Rebuild => panic!("a rebuild is not needed"),
         }
     }

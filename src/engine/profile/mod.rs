@@ -19,7 +19,10 @@ mod value;
 pub use self::document::{options_markdown, overrides_markdown, roff};
 pub use self::error::{Note, ProfileError};
 pub use self::lexer::lex;
-pub use self::model::{AddressFamily, DataOptions, DnsUse, Login, Material, Profile, Remote, RemoteOptions, Retry, Socket, TlsOptions, WrappingText};
+pub use self::model::{
+    AddressFamily, DataOptions, DnsUse, Login, Material, Profile, Remote, RemoteOptions, Retry,
+    Socket, TlsOptions, WrappingText,
+};
 pub use self::overrides::{BadOverride, OVERRIDES, Override, OverrideValue};
 pub use self::proxy::{HttpAuth, HttpProxy, Proxy, SocksProxy};
 pub use self::tunnel::TunnelOptions;

@@ -10,7 +10,7 @@ pub use self::socks_udp::Header;
 use std::net::SocketAddr;
 
 pub use self::error::ProxyError;
-use super::config::Surroundings;
+use super::config::Environment;
 use super::profile::model::Login;
 use super::profile::proxy::Proxy;
 use super::secret::SecretBytes;
@@ -18,7 +18,7 @@ use super::settings::Transport;
 
 /// The way to one server through a proxy.
 #[derive(Debug, Clone)]
-pub struct Detour {
+pub struct ProxySetup {
     /// The proxy, with what to log in to it with as far as it is known.
     pub proxy: Proxy,
     /// The server as the profile names it.
@@ -29,7 +29,7 @@ pub struct Detour {
     pub address: Option<SocketAddr>,
 }
 
-impl Detour {
+impl ProxySetup {
     /// How many bytes the proxy needs in front of each datagram.
     #[must_use]
     pub fn header_length(&self) -> u8 {
@@ -77,23 +77,23 @@ impl Conversation {
     ///
     /// [`ProxyError::Unusable`] if such a proxy cannot do that, or not with these names.
     pub fn new(
-        detour: &Detour,
+        proxy_setup: &ProxySetup,
         transport: Transport,
-        surroundings: &Surroundings,
+        environment: &Environment,
     ) -> Result<Self, ProxyError> {
-        let kind = match (&detour.proxy, transport) {
+        let kind = match (&proxy_setup.proxy, transport) {
             (Proxy::Http(_), Transport::Udp) => {
                 return Err(ProxyError::Unusable("an HTTP proxy carries TCP only"));
             }
             (Proxy::Http(proxy), Transport::Tcp) => Kind::Http(Box::new(http::Connect::new(
                 proxy,
-                &detour.host,
-                detour.port,
-                surroundings.clone(),
+                &proxy_setup.host,
+                proxy_setup.port,
+                environment.clone(),
             ))),
             (Proxy::Socks(proxy), _) => {
                 let wish = match transport {
-                    Transport::Tcp => socks5::Wish::Connect(&detour.host, detour.port),
+                    Transport::Tcp => socks5::Wish::Connect(&proxy_setup.host, proxy_setup.port),
                     Transport::Udp => socks5::Wish::Associate,
                 };
                 Kind::Socks(Box::new(socks5::Client::new(wish, proxy.login.as_ref())?))
@@ -168,8 +168,8 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn surroundings() -> Surroundings {
-        Surroundings {
+    pub(crate) fn environment() -> Environment {
+        Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(Fixed),
         }

@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::super::config::Endpoint;
-use super::super::config::build::{Blueprint, BlueprintError};
+use super::super::config::build::{ConnectionTemplate, TemplateError};
 use super::super::error::{Advance, ConnectionError, Retry};
 use super::super::event::Ended;
+use super::active::ActiveSession;
 use super::backoff::number_below;
 use super::context::{Autonomy, Context};
 use super::effect::{Effect, Launch};
-use super::ended::EndClass;
-use super::live::Live;
+use super::event_counters::CountedEvent;
+use super::exit_class::ExitClass;
 use super::remotes::{Lookup, Moved, Next};
 use super::state::{Phase, Then, Way};
 use super::status::{Status, StatusMinor};
-use super::tally::Incident;
 use super::user_input::InputGroup;
 use super::verdict::{Verdict, judge};
 
-impl Live {
+impl ActiveSession {
     /// Begins the next attempt, as far as it can be begun: asks what is missing, looks a name up, connects.
     pub(super) fn begin(&mut self, context: &mut Context, now: Instant) {
-        match self.draw_blueprint(context) {
+        match self.make_template(context) {
             Ok(()) => {}
-            Err(error) => return self.no_blueprint(context, now, error),
+            Err(error) => return self.no_template(context, now, error),
         }
         if !self.login.missing().is_empty() || self.proxy_login.missing().is_some() {
             return self.ask(context);
@@ -68,7 +68,7 @@ impl Live {
         if self.remotes.resolved(addresses) {
             self.begin(context, now);
         } else {
-            context.tally.count(Incident::Resolve);
+            context.event_counters.count(CountedEvent::Resolve);
             let error =
                 ConnectionError::Transport(format!("the name {} has no address", lookup.host));
             self.attempt_failed(context, now, &error);
@@ -77,8 +77,8 @@ impl Live {
 
     fn launch(&mut self, context: &mut Context, address: SocketAddr) {
         let target = self.remotes.target();
-        let drawn = self.blueprint.as_ref();
-        let Some(remote) = drawn.and_then(|blueprint| blueprint.remote(target.index)) else {
+        let drawn = self.template.as_ref();
+        let Some(remote) = drawn.and_then(|template| template.remote(target.index)) else {
             return;
         };
         info!(
@@ -93,16 +93,16 @@ impl Live {
             address,
             transport: target.transport,
         };
-        let detour = self.proxy_login.detour(remote.proxy.as_ref(), target);
+        let proxy_setup = self.proxy_login.proxy_setup(remote.proxy.as_ref(), target);
         let launch = Launch {
             config: remote.attempt(endpoint, self.login.credentials(), self.login.token()),
             socket: remote.socket.clone(),
-            find_server: detour.as_ref().and_then(|_| target.own_lookup()),
-            detour,
+            find_server: proxy_setup.as_ref().and_then(|_| target.own_lookup()),
+            proxy_setup,
             open_timeout: remote.open_timeout(),
             protect: self.network.device().map(|_| address.ip()),
         };
-        context.tally.attempt();
+        context.event_counters.attempt();
         context.push(Effect::Connect(Box::new(launch)));
         self.login_pending = false;
         self.phase = Phase::Connecting {
@@ -115,35 +115,35 @@ impl Live {
     }
 
     /// Makes the blueprint, if it is not made yet.
-    pub(super) fn draw_blueprint(&mut self, context: &Context) -> Result<(), BlueprintError> {
-        if self.blueprint.is_none() {
+    pub(super) fn make_template(&mut self, context: &Context) -> Result<(), TemplateError> {
+        if self.template.is_none() {
             let loaded = &self.loaded;
-            self.blueprint = Some(Blueprint::new(
+            self.template = Some(ConnectionTemplate::new(
                 &loaded.profile,
                 self.passphrase.as_ref(),
                 &context.about,
-                &context.surroundings,
+                &context.environment,
             )?);
         }
         Ok(())
     }
 
-    fn no_blueprint(&mut self, context: &mut Context, now: Instant, error: BlueprintError) {
-        if matches!(error, BlueprintError::PassphraseWrong) {
-            context.tally.count(Incident::PassphraseWrong);
+    fn no_template(&mut self, context: &mut Context, now: Instant, error: TemplateError) {
+        if matches!(error, TemplateError::PassphraseWrong) {
+            context.event_counters.count(CountedEvent::PassphraseWrong);
         }
         match (error, context.autonomy) {
-            (BlueprintError::PassphraseNeeded, _) => self.ask_passphrase(context),
-            (BlueprintError::PassphraseWrong, Autonomy::ByItself) => {
+            (TemplateError::PassphraseNeeded, _) => self.ask_passphrase(context),
+            (TemplateError::PassphraseWrong, Autonomy::ByItself) => {
                 warn!("the passphrase does not open the private key");
                 self.ask_passphrase(context);
             }
-            (BlueprintError::PassphraseWrong, Autonomy::Commanded) => {
+            (TemplateError::PassphraseWrong, Autonomy::Commanded) => {
                 let reason = "the passphrase does not open the private key {PEM_PASSWORD_FAIL}";
-                self.fail(context, now, EndClass::AuthenticationFailed, reason);
+                self.fail(context, now, ExitClass::AuthenticationFailed, reason);
             }
-            (BlueprintError::Unusable(reason), _) => {
-                self.fail(context, now, EndClass::ProfileUnusable, &reason);
+            (TemplateError::Unusable(reason), _) => {
+                self.fail(context, now, ExitClass::ProfileUnusable, &reason);
             }
         }
     }
@@ -162,8 +162,8 @@ impl Live {
                 self.attempt_failed(context, now, &error);
             }
             Ended::Failed(error) => {
-                if let Some(incident) = Incident::of(&error) {
-                    context.tally.count(incident);
+                if let Some(counted_event) = CountedEvent::of(&error) {
+                    context.event_counters.count(counted_event);
                 }
                 self.attempt_failed(context, now, &error);
             }
@@ -246,7 +246,7 @@ impl Live {
             | (
                 Autonomy::Commanded,
                 ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. },
-            ) => Then::Exit(EndClass::of(error)),
+            ) => Then::Exit(ExitClass::of(error)),
             (Autonomy::Commanded, _) => Then::Fail,
         };
         self.proceed(context, now, then);
@@ -257,7 +257,7 @@ impl Live {
         &mut self,
         context: &mut Context,
         now: Instant,
-        class: EndClass,
+        class: ExitClass,
         reason: &str,
     ) {
         error!(reason, "the session cannot go on");

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use rustls::crypto::SecureRandom;
 
-use super::super::config::{PeerInfo, Surroundings};
+use super::super::config::{Environment, PeerInfo};
 use super::effect::Effect;
+use super::event_counters::EventCounters;
 use super::saved::Saved;
 use super::status::{Status, StatusBoard, StatusMinor};
-use super::tally::Tally;
 use super::user_input::{Attention, UserInputQueue};
 
 /// What the front wants of a session.
@@ -76,16 +76,16 @@ pub(super) struct Context {
     /// What an earlier process left.
     pub(super) saved: Option<Saved>,
     saves: bool,
-    pub(super) surroundings: Surroundings,
+    pub(super) environment: Environment,
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
-    pub(super) tally: Tally,
+    pub(super) event_counters: EventCounters,
     pub(super) effects: VecDeque<Effect>,
     ready: Option<ReadyWhen>,
 }
 
 impl Context {
-    pub(super) fn new(policy: &mut Policy, surroundings: Surroundings) -> Self {
+    pub(super) fn new(policy: &mut Policy, environment: Environment) -> Self {
         let lifetime = std::mem::replace(&mut policy.lifetime, Lifetime::Process);
         let (saves, saved) = match lifetime {
             Lifetime::BeyondProcess(saved) => (true, saved),
@@ -96,17 +96,17 @@ impl Context {
             about: policy.about.clone(),
             saved,
             saves,
-            surroundings,
+            environment,
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),
-            tally: Tally::default(),
+            event_counters: EventCounters::default(),
             effects: VecDeque::new(),
             ready: Some(policy.ready),
         }
     }
 
     pub(super) fn random(&self) -> &dyn SecureRandom {
-        self.surroundings.provider.secure_random
+        self.environment.provider.secure_random
     }
 
     pub(super) fn push(&mut self, effect: Effect) {

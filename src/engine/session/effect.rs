@@ -3,17 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::super::config::build::SocketWishes;
+use super::super::config::build::SocketSettings;
 use super::super::config::{ConnectionConfig, Transport};
 use super::super::crypto::cipher::Cipher;
 use super::super::error::ConnectionError;
 use super::super::event::{Event, Input};
 use super::super::netplan::DeviceAddress;
 use super::super::profile::model::Profile;
-use super::super::proxy::Detour;
+use super::super::proxy::ProxySetup;
 use super::super::secret::SecretBytes;
 use super::command::{Confirmation, Refusal, Ticket};
-use super::ended::EndClass;
+use super::exit_class::ExitClass;
 use super::network::{Device, Step};
 use super::remotes::Lookup;
 use super::status::Status;
@@ -33,7 +33,7 @@ pub enum Effect {
     /// The tunnel carries traffic.
     Connected(Box<Summary>),
     /// The session is over. Nothing comes after it.
-    Exit(EndClass),
+    Exit(ExitClass),
     /// A person or the network needs this much longer; the service manager must not lose its patience.
     ExtendTimeout(Duration),
     /// Tell the connection something.
@@ -64,7 +64,7 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProfileSource {
     /// From where the front found it.
-    Front,
+    FrontEnd,
     /// From the configuration manager, after the session manager took us on.
     Manager(Confirmation),
 }
@@ -75,9 +75,9 @@ pub struct Launch {
     /// All that the connection needs.
     pub config: ConnectionConfig,
     /// How the socket is to be.
-    pub socket: SocketWishes,
+    pub socket: SocketSettings,
     /// The way through a proxy, whose address the endpoint has then.
-    pub detour: Option<Detour>,
+    pub proxy_setup: Option<ProxySetup>,
     /// The detour needs the server's address: this is to be looked up before.
     pub find_server: Option<Lookup>,
     /// How long opening the transport may take.
@@ -100,7 +100,7 @@ pub enum Report {
     /// The step failed.
     NetworkFailed {
         /// The class it ends the session with.
-        class: EndClass,
+        class: ExitClass,
         /// What went wrong and what would help.
         reason: String,
     },

@@ -9,18 +9,18 @@ use super::super::event::{Established, Event, Input, PathLimit, Stage};
 use super::super::netplan::{DeviceAddress, NetPlan};
 use super::super::profile::error::Note;
 use super::super::profile::pushed::PushedOptions;
-use super::asking::{PERSON, ask_pending};
+use super::active::ActiveSession;
 use super::context::{Autonomy, Context, ReadyWhen};
 use super::effect::{Effect, Summary};
-use super::ended::EndClass;
-use super::live::Live;
+use super::event_counters::CountedEvent;
+use super::exit_class::ExitClass;
 use super::network::Device;
+use super::questions::{PERSON, ask_pending};
 use super::state::{Phase, Then, Way};
 use super::status::{Status, StatusMinor};
-use super::tally::Incident;
 use super::user_input::{Attention, InputGroup};
 
-impl Live {
+impl ActiveSession {
     /// The connection says something.
     pub(super) fn on_event(&mut self, context: &mut Context, now: Instant, event: Event) {
         if let Event::Ended(ended) = event {
@@ -156,7 +156,7 @@ impl Live {
                 true
             }
             Err(error) => {
-                self.fail(context, now, EndClass::Incompatible, &error.to_string());
+                self.fail(context, now, ExitClass::Incompatible, &error.to_string());
                 false
             }
         }
@@ -283,10 +283,10 @@ impl Live {
         &mut self,
         context: &mut Context,
         now: Instant,
-        class: EndClass,
+        class: ExitClass,
         reason: &str,
     ) {
-        context.tally.count(Incident::TunSetup);
+        context.event_counters.count(CountedEvent::TunSetup);
         self.network.failed();
         self.step_network(context);
         match self.phase {
@@ -351,7 +351,7 @@ impl Live {
     /// The device failed under us: it is made again.
     pub(super) fn device_lost(&mut self, context: &mut Context, now: Instant, reason: &str) {
         warn!(reason, "the device is gone");
-        context.tally.count(Incident::TunLost);
+        context.event_counters.count(CountedEvent::TunLost);
         self.network.lost();
         self.step_network(context);
         if let Phase::Configuring { .. } | Phase::Connected { .. } = self.phase {

@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use tracing::{error, info, warn};
 
-use super::super::config::Surroundings;
+use super::super::config::Environment;
 use super::super::event::{Ended, Input};
+use super::active::ActiveSession;
 use super::command::{Accepted, Command, Confirmation, Refusal, Ticket};
 use super::context::{Context, Policy, ReadyWhen, Registration};
 use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
-use super::ended::EndClass;
-use super::live::Live;
+use super::event_counters::EventCounters;
+use super::exit_class::ExitClass;
 use super::network::Device;
 use super::state::{Phase, State};
 use super::status::{Status, StatusMajor, StatusMinor};
-use super::tally::Tally;
 use super::user_input::UserInputQueue;
 
 /// One session, from registration to exit. Owns no socket, reads no clock, waits for nothing.
@@ -44,14 +44,14 @@ pub enum Output {
 impl Session {
     /// A session as the front wants it. The first outputs are ready at once.
     #[must_use]
-    pub fn new(mut policy: Policy, surroundings: Surroundings) -> Self {
-        let mut context = Context::new(&mut policy, surroundings);
+    pub fn new(mut policy: Policy, environment: Environment) -> Self {
+        let mut context = Context::new(&mut policy, environment);
         let (state, token) = match policy.registration {
             Registration::Awaited { token, give_up_at } => {
                 (State::Unregistered { give_up_at }, Some(token))
             }
             Registration::None => {
-                context.push(Effect::LoadProfile(ProfileSource::Front));
+                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
                 let state = State::Loading {
                     ticket: None,
                     config_path: String::new(),
@@ -91,10 +91,10 @@ impl Session {
             | Command::Resume => {}
         }
         let context = &mut self.context;
-        let State::Live(live) = &mut self.state else {
+        let State::Active(live) = &mut self.state else {
             return Err(match self.state {
                 State::Done => Refusal::Leaving,
-                State::Live(_) | State::Loading { .. } | State::Unregistered { .. } => {
+                State::Active(_) | State::Loading { .. } | State::Unregistered { .. } => {
                     Refusal::NotRegistered
                 }
             });
@@ -105,7 +105,7 @@ impl Session {
             Command::ProvideInput(answer) => live.provide(context, now, &answer),
             Command::Reload => {
                 info!("reading the profile again");
-                context.push(Effect::LoadProfile(ProfileSource::Front));
+                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
                 Ok(Accepted::Done)
             }
             Command::Renegotiate => {
@@ -130,7 +130,7 @@ impl Session {
             return;
         }
         let context = &mut self.context;
-        let State::Live(live) = &mut self.state else {
+        let State::Active(live) = &mut self.state else {
             return;
         };
         match report {
@@ -171,9 +171,9 @@ impl Session {
         match &mut self.state {
             State::Unregistered { give_up_at } if now >= *give_up_at => {
                 error!("nobody took this session on");
-                self.exit(EndClass::Internal);
+                self.exit(ExitClass::Internal);
             }
-            State::Live(live) => {
+            State::Active(live) => {
                 if live.deadline().is_some_and(|(until, _)| now >= until) {
                     live.on_deadline(&mut self.context, now);
                 }
@@ -190,7 +190,7 @@ impl Session {
         }
         let wait = match &self.state {
             State::Unregistered { give_up_at } => Some((*give_up_at, "registration")),
-            State::Live(live) => live.deadline(),
+            State::Active(live) => live.deadline(),
             State::Done | State::Loading { .. } => None,
         };
         match wait {
@@ -211,7 +211,7 @@ impl Session {
     ///
     /// What it waits for.
     pub fn check_ready(&self) -> Result<(), Refusal> {
-        if !matches!(self.state, State::Live(_)) {
+        if !matches!(self.state, State::Active(_)) {
             return Err(Refusal::NotRegistered);
         }
         if !self.context.questions.is_complete() {
@@ -232,8 +232,8 @@ impl Session {
 
     /// How often what happened.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        &self.context.tally
+    pub const fn event_counters(&self) -> &EventCounters {
+        &self.context.event_counters
     }
 
     /// The questions to the user.
@@ -245,7 +245,7 @@ impl Session {
     /// The connection that stands, if one does.
     #[must_use]
     pub fn summary(&self) -> Option<&Summary> {
-        let State::Live(live) = &self.state else {
+        let State::Active(live) = &self.state else {
             return None;
         };
         if let Phase::Connected { summary, .. } = &live.phase {
@@ -259,7 +259,7 @@ impl Session {
     #[must_use]
     pub fn device(&self) -> Option<&Device> {
         match &self.state {
-            State::Live(live) => live.network.device(),
+            State::Active(live) => live.network.device(),
             State::Done | State::Loading { .. } | State::Unregistered { .. } => None,
         }
     }
@@ -268,7 +268,7 @@ impl Session {
     #[must_use]
     pub fn profile_name(&self) -> &str {
         match &self.state {
-            State::Live(live) => &live.loaded.name,
+            State::Active(live) => &live.loaded.name,
             State::Done | State::Loading { .. } | State::Unregistered { .. } => "",
         }
     }
@@ -276,7 +276,7 @@ impl Session {
     /// The host of the remote in use; empty before the first attempt.
     #[must_use]
     pub fn host(&self) -> &str {
-        let State::Live(live) = &self.state else {
+        let State::Active(live) = &self.state else {
             return "";
         };
         if matches!(live.phase, Phase::Ready { .. }) && !live.was_connected {
@@ -309,7 +309,7 @@ impl Session {
                 ticket,
                 config_path,
             } => self.first_profile(now, outcome, ticket, &config_path),
-            State::Live(live) => self.next_profile(now, outcome, live),
+            State::Active(live) => self.next_profile(now, outcome, live),
             state @ (State::Done | State::Unregistered { .. }) => self.state = state,
         }
     }
@@ -322,7 +322,7 @@ impl Session {
         config_path: &str,
     ) {
         let live = outcome.and_then(|loaded| {
-            let mut live = Live::new(&self.context, *loaded, config_path.to_owned())?;
+            let mut live = ActiveSession::new(&self.context, *loaded, config_path.to_owned())?;
             if let Some(saved) = self.context.saved.take() {
                 live.restore(saved);
             }
@@ -333,7 +333,7 @@ impl Session {
             Ok(live) => {
                 let name = live.loaded.name.clone();
                 self.context.announce(Status::config_ok(config_path));
-                self.state = State::Live(Box::new(live));
+                self.state = State::Active(Box::new(live));
                 Ok(name)
             }
             Err(refusal) => {
@@ -348,10 +348,10 @@ impl Session {
             self.context.push(Effect::Reply(ticket, reply));
         }
         if !usable {
-            return self.exit(EndClass::ProfileUnusable);
+            return self.exit(ExitClass::ProfileUnusable);
         }
         self.context.reached(ReadyWhen::TakenOn);
-        if let State::Live(live) = &mut self.state {
+        if let State::Active(live) = &mut self.state {
             live.get_going(&mut self.context, now);
         }
     }
@@ -361,11 +361,11 @@ impl Session {
         &mut self,
         now: Instant,
         outcome: Result<Box<Loaded>, Refusal>,
-        mut live: Box<Live>,
+        mut live: Box<ActiveSession>,
     ) {
         let context = &mut self.context;
-        let fresh =
-            outcome.and_then(|loaded| Live::new(context, *loaded, live.config_path.clone()));
+        let fresh = outcome
+            .and_then(|loaded| ActiveSession::new(context, *loaded, live.config_path.clone()));
         match fresh {
             Ok(mut fresh) => {
                 fresh.inherit(*live);
@@ -375,34 +375,34 @@ impl Session {
             Err(refusal) => warn!(reason = %refusal, "the profile stays as it was"),
         }
         context.push(Effect::Ready);
-        self.state = State::Live(live);
+        self.state = State::Active(live);
     }
 
     fn disconnect(&mut self, now: Instant) {
         match &mut self.state {
             State::Done => {}
-            State::Live(live) => {
+            State::Active(live) => {
                 live.disconnect(&mut self.context, now);
                 self.finish_if_closed(now);
             }
-            State::Loading { .. } | State::Unregistered { .. } => self.exit(EndClass::AsAsked),
+            State::Loading { .. } | State::Unregistered { .. } => self.exit(ExitClass::AsAsked),
         }
     }
 
     fn force_shutdown(&mut self, now: Instant) {
         match &mut self.state {
             State::Done => {}
-            State::Live(live) => {
-                live.exit(&mut self.context, now, EndClass::AsAsked);
+            State::Active(live) => {
+                live.exit(&mut self.context, now, ExitClass::AsAsked);
                 live.abandon(&mut self.context, now);
                 self.finish_if_closed(now);
             }
-            State::Loading { .. } | State::Unregistered { .. } => self.exit(EndClass::AsAsked),
+            State::Loading { .. } | State::Unregistered { .. } => self.exit(ExitClass::AsAsked),
         }
     }
 
     fn finish_if_closed(&mut self, now: Instant) {
-        let State::Live(live) = &self.state else {
+        let State::Active(live) = &self.state else {
             return;
         };
         if let Some(class) = live.finished(now) {
@@ -410,7 +410,7 @@ impl Session {
         }
     }
 
-    fn exit(&mut self, class: EndClass) {
+    fn exit(&mut self, class: ExitClass) {
         self.state = State::Done;
         let context = &mut self.context;
         // Who was never taken on has nothing to wait for, and an end before READY is a failure to the service manager.

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::super::event::{Established, Stage};
+use super::active::ActiveSession;
 use super::command::Ticket;
 use super::effect::Summary;
-use super::ended::EndClass;
-use super::live::Live;
+use super::exit_class::ExitClass;
 use super::remotes::Lookup;
 
 /// The life of a session.
@@ -16,7 +16,7 @@ pub(super) enum State {
     /// It is over; every input is ignored.
     Done,
     /// The profile is there.
-    Live(Box<Live>),
+    Active(Box<ActiveSession>),
     /// The profile is being fetched.
     Loading {
         /// Whom to answer.
@@ -37,7 +37,7 @@ pub(super) enum Phase {
     /// The last thing: the network is being taken back.
     Closing {
         /// Why.
-        class: EndClass,
+        class: ExitClass,
         /// When we leave all the same.
         give_up_at: Instant,
     },
@@ -109,7 +109,7 @@ pub(super) enum Then {
     /// The next attempt, at once.
     Again,
     /// The end.
-    Exit(EndClass),
+    Exit(ExitClass),
     /// Waiting for the user's word.
     Fail,
     /// A pause.

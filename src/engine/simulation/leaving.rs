@@ -1,4 +1,4 @@
-//! Goodbyes, and the limits of a session.
+//! ExitNotifications, and the limits of a session.
 
 use std::time::Duration;
 

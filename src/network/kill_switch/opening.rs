@@ -13,11 +13,11 @@ use openvpn_engine::config::Transport;
 
 /// One session's hole in its kill switch. Does nothing for a session without a name, or whose kill switch is down.
 #[derive(Debug, Default)]
-pub struct Opening {
+pub struct Exemption {
     session: Option<String>,
 }
 
-impl Opening {
+impl Exemption {
     /// That of the session of this name.
     #[must_use]
     pub const fn of(session: String) -> Self {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::network::monitor::{Changes, NetworkChange};
+use crate::network::monitor::{NetworkChange, NetworkMonitor};
 use crate::network::{LocalOptions, Network, Resolver, TunDevice};
 use openvpn_engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport, NetPlan};
 use zbus::Connection;
@@ -205,7 +205,7 @@ fn the_resolver_is_told_of_the_link_again_after_its_restart_and_at_the_end() {
         in_runtime(async {
             let resolver = bus.resolver(&told).await;
             let ours = bus.connect().await;
-            let mut changes = Changes::start(Some(ours.clone())).expect("netlink works");
+            let mut changes = NetworkMonitor::start(Some(ours.clone())).expect("netlink works");
             let mut network = Network::local(LocalOptions {
                 record: None,
                 resolv_conf: file.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::network::monitor::{Changes, NetworkChange, Watched};
+use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
 use crate::network::{LocalOptions, Network, Resolver, TunDevice};
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ fn another_way_to_the_server_is_reported_once_and_our_own_routes_are_not() {
 
     world.client.inside(|| {
         in_runtime(async {
-            let mut changes = Changes::start(None).expect("netlink works");
+            let mut changes = NetworkMonitor::start(None).expect("netlink works");
             changes.watch(Watched {
                 server: Some(FAR_V4.parse().expect("an address")),
                 tunnel: Some(index),
@@ -78,7 +78,7 @@ fn another_way_to_the_server_is_reported_once_and_our_own_routes_are_not() {
     });
 }
 
-async fn soon(changes: &mut Changes) -> Option<NetworkChange> {
+async fn soon(changes: &mut NetworkMonitor) -> Option<NetworkChange> {
     let limit = Duration::from_secs(20);
     timeout(limit, changes.next()).await.expect("a report")
 }

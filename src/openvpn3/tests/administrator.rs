@@ -64,8 +64,9 @@ fn root_is_told_what_a_managed_session_is_doing() {
         };
         drop(asked.answer.send(Ok(Told::View(Box::new(view)))));
         let answer = answer.await.expect("answered");
-        let facts: HashMap<String, OwnedValue> = answer.body().deserialize().expect("facts");
-        let text = |name: &str| String::try_from(facts[name].clone()).expect("a text");
+        let status_report: HashMap<String, OwnedValue> =
+            answer.body().deserialize().expect("facts");
+        let text = |name: &str| String::try_from(status_report[name].clone()).expect("a text");
         assert_eq!(text("instance"), "abcdefghijkm");
         assert_eq!(text("session_path"), PATH);
     });

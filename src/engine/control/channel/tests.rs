@@ -319,10 +319,10 @@ fn only_the_expected_key_may_be_begun_by_the_peer() {
     let now = start();
     let (mut client, mut server) = connected(&tls_crypt(), now);
     let second = KeyId::FIRST.next();
-    server.open_lane(now, second);
+    server.open_key_state(now, second);
     let asks = sent(&mut server, now);
     assert_eq!(client.receive(now, &asks[0]), Err(Rejected::UnknownKey));
-    client.expect_lane(Some(second));
+    client.expect_key_state(Some(second));
     let asks = sent(&mut server, now + TIMEOUT);
     let opened = Received::Opened {
         key_id: second,
@@ -339,8 +339,8 @@ fn both_may_begin_the_same_key_at_once() {
     let (mut client, mut server) = connected(&plain(), now);
     let second = KeyId::FIRST.next();
     for channel in [&mut client, &mut server] {
-        channel.expect_lane(Some(second));
-        channel.open_lane(now, second);
+        channel.expect_key_state(Some(second));
+        channel.open_key_state(now, second);
     }
     exchange(&mut client, &mut server, now);
     client.write(second, b"over the second key");
@@ -349,7 +349,7 @@ fn both_may_begin_the_same_key_at_once() {
     assert_eq!(server.read(second), b"over the second key");
     assert_eq!(server.read(KeyId::FIRST), b"over the first");
     assert!(client.all_acknowledged(second));
-    client.close_lane(second);
+    client.close_key_state(second);
     assert!(!client.write(second, b"x"));
     assert_eq!(client.read(second), b"");
 }

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection};
 pub use self::error::{TlsError, TlsSetupError};
 use self::parameters::Parameters;
 use super::verify::Verifier;
-use crate::config::{Surroundings, TlsConfig};
+use crate::config::{Environment, TlsConfig};
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::complete;
 use crate::pki::name::subject_of;
@@ -39,17 +39,17 @@ impl TlsFactory {
     /// # Errors
     ///
     /// [`TlsSetupError`] if the profile leaves no way to a TLS session, or if our own key cannot be used.
-    pub fn new(tls: &TlsConfig, surroundings: &Surroundings) -> Result<Self, TlsSetupError> {
-        let parameters = Parameters::choose(tls, &surroundings.provider)?;
+    pub fn new(tls: &TlsConfig, environment: &Environment) -> Result<Self, TlsSetupError> {
+        let parameters = Parameters::choose(tls, &environment.provider)?;
         let identity = tls
             .identity
             .as_ref()
-            .map(|identity| certified_key(identity, &tls.trust.anchors, surroundings))
+            .map(|identity| certified_key(identity, &tls.trust.anchors, environment))
             .transpose()?;
         let verifier = Verifier::new(tls);
         let builder = ClientConfig::builder_with_details(
             Arc::new(parameters.provider),
-            Arc::clone(&surroundings.wall_clock),
+            Arc::clone(&environment.wall_clock),
         )
         .with_protocol_versions(&parameters.versions)
         .map_err(|error| TlsSetupError::Library(error.to_string()))?
@@ -226,9 +226,9 @@ const LONGEST_MESSAGE: usize = 16384;
 fn certified_key(
     identity: &Identity,
     anchors: &[CertificateDer<'static>],
-    surroundings: &Surroundings,
+    environment: &Environment,
 ) -> Result<CertifiedKey, TlsSetupError> {
-    let key = identity.signing_key(&surroundings.provider)?;
+    let key = identity.signing_key(&environment.provider)?;
     let leaf = identity
         .chain
         .first()

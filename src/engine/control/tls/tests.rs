@@ -26,8 +26,8 @@ impl TimeProvider for In2030 {
     }
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn environment() -> Environment {
+    Environment {
         provider: Arc::new(default_provider()),
         wall_clock: Arc::new(In2030),
     }
@@ -119,7 +119,7 @@ fn exchange(client: &mut Tls, server: &mut ServerConnection) -> Result<(), TlsEr
 }
 
 fn connect(profile: &TlsConfig, mut server: ServerConnection) -> Result<Tls, TlsError> {
-    let factory = TlsFactory::new(profile, &surroundings()).unwrap();
+    let factory = TlsFactory::new(profile, &environment()).unwrap();
     let mut client = factory.start().unwrap();
     exchange(&mut client, &mut server)?;
     assert!(!client.is_handshaking());
@@ -142,7 +142,7 @@ fn both_sides_agree_on_messages_and_exported_keys() {
         ),
         (&TLS13, "TLSv1.3, TLS_AES_256_GCM_SHA384, X25519"),
     ] {
-        let factory = TlsFactory::new(&profile(), &surroundings()).unwrap();
+        let factory = TlsFactory::new(&profile(), &environment()).unwrap();
         let mut client = factory.start().unwrap();
         let mut server = rsa_server(version);
         assert!(client.is_handshaking());
@@ -182,7 +182,7 @@ fn both_sides_agree_on_messages_and_exported_keys() {
 
 #[test]
 fn a_message_is_one_record_and_no_longer() {
-    let factory = TlsFactory::new(&profile(), &surroundings()).unwrap();
+    let factory = TlsFactory::new(&profile(), &environment()).unwrap();
     let mut client = factory.start().unwrap();
     let mut server = rsa_server(&TLS13);
     exchange(&mut client, &mut server).unwrap();
@@ -271,7 +271,7 @@ fn our_chain_is_completed_from_ca() {
 fn a_certificate_of_version_1_can_be_our_own() {
     let mut profile = profile();
     profile.identity = Some(identity(fixture!("client-v1.crt"), fixture!("client.key")));
-    assert!(TlsFactory::new(&profile, &surroundings()).is_ok());
+    assert!(TlsFactory::new(&profile, &environment()).is_ok());
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_server_that_wants_a_certificate_says_so_by_alert() {
 fn a_refused_certificate_says_why_and_the_server_hears_of_it() {
     let mut profile = profile();
     profile.checks.cert_type = Some(CertType::Client);
-    let factory = TlsFactory::new(&profile, &surroundings()).unwrap();
+    let factory = TlsFactory::new(&profile, &environment()).unwrap();
     let mut client = factory.start().unwrap();
     let mut server = rsa_server(&TLS13);
     let mut hello = &client.write_tls().unwrap()[..];
@@ -395,7 +395,7 @@ fn settings_that_leave_nothing_are_refused() {
     let setup = |change: &dyn Fn(&mut TlsConfig)| {
         let mut profile = profile();
         change(&mut profile);
-        let factory = TlsFactory::new(&profile, &surroundings());
+        let factory = TlsFactory::new(&profile, &environment());
         factory.map(|factory| factory.ignored().to_vec())
     };
     let list = |text: &str| Some(vec![text.to_owned()]);
@@ -432,7 +432,7 @@ fn keys_that_cannot_sign_are_named() {
     let setup = |cert, key| {
         let mut profile = profile();
         profile.identity = Some(identity(cert, key));
-        TlsFactory::new(&profile, &surroundings())
+        TlsFactory::new(&profile, &environment())
             .unwrap_err()
             .to_string()
     };
@@ -455,7 +455,7 @@ fn the_server_name_is_sent_only_if_the_profile_has_one() {
     let hello = |sni: Option<&str>| {
         let mut profile = profile();
         profile.sni = sni.map(str::to_owned);
-        let factory = TlsFactory::new(&profile, &surroundings()).unwrap();
+        let factory = TlsFactory::new(&profile, &environment()).unwrap();
         let hello = factory.start().unwrap().write_tls().unwrap();
         hello.windows(11).any(|window| window == b"vpn.example")
     };
@@ -465,7 +465,7 @@ fn the_server_name_is_sent_only_if_the_profile_has_one() {
 
 #[test]
 fn nonsense_from_the_server_is_an_error_and_no_panic() {
-    let factory = TlsFactory::new(&profile(), &surroundings()).unwrap();
+    let factory = TlsFactory::new(&profile(), &environment()).unwrap();
     let mut client = factory.start().unwrap();
     let error = client.read_tls(&[0x47; 600]).unwrap_err();
     assert!(matches!(error, TlsError::PeerMisbehaved(_)), "{error:?}");

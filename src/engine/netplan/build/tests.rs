@@ -480,5 +480,8 @@ fn as_many_routes_as_a_server_can_push_are_planned_at_once() {
     let after = plan(&format!("{IP4}{text},route 192.0.2.1"));
     assert_eq!(before.routes.len(), 40_000);
     let added = Change::AddRoute(after.routes[40_000].clone());
-    assert_eq!(before.difference(&after), Difference::Changes(vec![added]));
+    assert_eq!(
+        before.difference(&after),
+        Difference::NetworkMonitor(vec![added])
+    );
 }

@@ -13,7 +13,7 @@ impl Profile {
         &mut self,
         overrides: &[Override],
     ) -> Result<(), BadOverride> {
-        let wanted = ProxyWish::of(overrides);
+        let wanted = RequestedProxy::of(overrides);
         if wanted.host.is_none() && wanted.port.is_some() && !self.has_http_proxy() {
             let why = "the profile names no proxy, so that proxy-host is needed too";
             return Err(BadOverride::Conflict {
@@ -49,7 +49,7 @@ impl Profile {
 
 /// All that is wanted about the proxy.
 #[derive(Debug, Default)]
-struct ProxyWish<'a> {
+struct RequestedProxy<'a> {
     host: Option<&'a str>,
     port: Option<u16>,
     username: Option<&'a str>,
@@ -57,7 +57,7 @@ struct ProxyWish<'a> {
     clear_text: Option<bool>,
 }
 
-impl<'a> ProxyWish<'a> {
+impl<'a> RequestedProxy<'a> {
     fn of(overrides: &'a [Override]) -> Self {
         let mut wish = Self::default();
         for given in overrides {

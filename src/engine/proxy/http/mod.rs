@@ -13,7 +13,7 @@ use self::answer::Answer;
 use self::challenge::Challenge;
 use self::digest::Digest;
 use super::{Opened, ProxyError, Step, bracketed, known};
-use crate::config::Surroundings;
+use crate::config::Environment;
 use crate::profile::proxy::{HttpAuth, HttpProxy};
 use crate::secret::SecretBytes;
 
@@ -26,7 +26,7 @@ pub struct Connect {
     host: String,
     /// The server's host and port.
     target: String,
-    surroundings: Surroundings,
+    environment: Environment,
     said: Login,
     reading: Reading,
 }
@@ -52,12 +52,7 @@ enum Reading {
 
 impl Connect {
     /// A conversation that has not begun, about a connection to this host and port.
-    pub(super) fn new(
-        proxy: &HttpProxy,
-        host: &str,
-        port: u16,
-        surroundings: Surroundings,
-    ) -> Self {
+    pub(super) fn new(proxy: &HttpProxy, host: &str, port: u16, environment: Environment) -> Self {
         let host = bracketed(host);
         let said = match proxy.auth {
             HttpAuth::Basic if known(proxy.login.as_ref()).is_some() => Login::Basic,
@@ -73,7 +68,7 @@ impl Connect {
             options: proxy.clone(),
             target: format!("{host}:{port}"),
             host,
-            surroundings,
+            environment,
             said,
             reading: Reading::Head(Vec::new()),
         }
@@ -201,7 +196,7 @@ impl Connect {
         body: usize,
         body_heard: usize,
     ) -> Result<Step, ProxyError> {
-        let now = self.surroundings.wall_clock.current_time();
+        let now = self.environment.wall_clock.current_time();
         let fresh = ntlm::Fresh {
             nonce: self.random()?,
             unix_seconds: now.map_or(0, |now| now.as_secs()),
@@ -264,7 +259,7 @@ impl Connect {
 
     fn random(&self) -> Result<[u8; 8], ProxyError> {
         let mut bytes = [0; 8];
-        let random = self.surroundings.provider.secure_random;
+        let random = self.environment.provider.secure_random;
         random
             .fill(&mut bytes)
             .map_err(|_| ProxyError::Unusable("there is no randomness for the login"))?;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proxy::tests::{login, surroundings};
+use crate::proxy::tests::{environment, login};
 
 fn proxy(auth: HttpAuth) -> HttpProxy {
     HttpProxy {
@@ -14,7 +14,7 @@ fn proxy(auth: HttpAuth) -> HttpProxy {
 }
 
 fn connect(proxy: &HttpProxy) -> Connect {
-    Connect::new(proxy, "vpn.example.com", 1194, surroundings())
+    Connect::new(proxy, "vpn.example.com", 1194, environment())
 }
 
 fn text(bytes: &SecretBytes) -> String {
@@ -80,7 +80,7 @@ fn a_host_header_of_the_profile_takes_the_place_of_ours() {
 #[test]
 fn an_ipv6_address_is_bracketed() {
     let options = HttpProxy::new("proxy.example".to_owned(), 3128);
-    let mut connect = Connect::new(&options, "2001:db8::1", 443, surroundings());
+    let mut connect = Connect::new(&options, "2001:db8::1", 443, environment());
     let request = begun(&mut connect);
     assert!(
         request.starts_with("CONNECT [2001:db8::1]:443 HTTP/1.0\r\nHost: [2001:db8::1]\r\n"),

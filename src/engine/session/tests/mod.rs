@@ -4,7 +4,7 @@
     reason = "a scene looks for the one effect it is about"
 )]
 
-mod doing;
+mod activity;
 mod proxy;
 mod scene;
 mod walk;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use self::scene::{Scene, device, lost, profile, profile_with, start};
 use super::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use super::effect::{Effect, Report};
-use super::ended::EndClass;
+use super::exit_class::ExitClass;
 use super::network::Step;
 use super::saved::Saved;
 use super::status::StatusMinor;
@@ -57,7 +57,7 @@ fn a_disconnect_says_goodbye_takes_the_network_back_and_exits() {
         Some(Effect::Network(Step::Revert))
     ));
     scene.report(Report::NetworkDone(None));
-    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+    assert_eq!(scene.exit_class(), Some(ExitClass::AsAsked));
     assert!(scene.command(Command::Connect).is_err());
     assert!(scene.command(Command::Disconnect).is_ok());
 }
@@ -71,7 +71,7 @@ fn a_tunnel_that_does_not_stop_is_abandoned_in_bounded_time() {
     scene.wait();
     assert!(matches!(scene.steps()[..], [Step::Revert]));
     scene.wait();
-    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+    assert_eq!(scene.exit_class(), Some(ExitClass::AsAsked));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_refused_login_ends_a_session_that_acts_by_itself() {
     scene.fail(ConnectionError::AuthFailed {
         reason: "no".to_owned(),
     });
-    assert_eq!(scene.exit_class(), Some(EndClass::AuthenticationFailed));
+    assert_eq!(scene.exit_class(), Some(ExitClass::AuthenticationFailed));
     assert!(scene.minors().contains(&StatusMinor::ConnAuthFailed));
 }
 
@@ -202,7 +202,7 @@ fn an_unreachable_server_is_given_up_after_connect_retry_max_rounds() {
             scene.wait();
         }
     }
-    assert_eq!(scene.exit_class(), Some(EndClass::ServerUnreachable));
+    assert_eq!(scene.exit_class(), Some(ExitClass::ServerUnreachable));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn nobody_confirming_ends_the_process() {
     };
     let mut scene = Scene::new(registration, Autonomy::Commanded);
     scene.wait();
-    assert_eq!(scene.exit_class(), Some(EndClass::Internal));
+    assert_eq!(scene.exit_class(), Some(ExitClass::Internal));
     let ready = scene.said.iter().any(|it| matches!(it, Effect::Ready));
     assert!(ready, "to the service manager this is no failure");
 }
@@ -301,7 +301,7 @@ fn a_pause_keeps_the_session_and_a_resume_connects_again() {
     assert!(scene.has_connected_to_server());
     let counted: Vec<_> = scene
         .session
-        .tally()
+        .event_counters()
         .named()
         .filter(|(_, count)| *count > 0)
         .collect();
@@ -367,12 +367,12 @@ fn a_plan_that_cannot_be_applied_ends_the_session_with_its_class() {
     scene.resolve();
     scene.push(1500);
     scene.report(Report::NetworkFailed {
-        class: EndClass::PrivilegeMissing,
+        class: ExitClass::PrivilegeMissing,
         reason: "CAP_NET_ADMIN".to_owned(),
     });
     assert!(matches!(scene.said.last(), Some(Effect::Stop)));
     scene.report(Report::Event(Event::Ended(Ended::Stopped)));
-    assert_eq!(scene.exit_class(), Some(EndClass::PrivilegeMissing));
+    assert_eq!(scene.exit_class(), Some(ExitClass::PrivilegeMissing));
 }
 
 #[test]
@@ -452,5 +452,5 @@ fn a_profile_that_is_read_again_while_we_leave_does_not_bring_the_session_back()
     scene.report(Report::Profile(Ok(profile(true, false))));
     scene.report(Report::Event(Event::Ended(Ended::Stopped)));
     scene.report(Report::NetworkDone(None));
-    assert_eq!(scene.exit_class(), Some(EndClass::AsAsked));
+    assert_eq!(scene.exit_class(), Some(ExitClass::AsAsked));
 }

@@ -8,7 +8,7 @@ use crate::profile::proxy::Proxy;
 use crate::secret::SecretText;
 use crate::session::command::{Answer, Command};
 use crate::session::effect::{Effect, Launch, Report};
-use crate::session::ended::EndClass;
+use crate::session::exit_class::ExitClass;
 use crate::session::network::Step;
 
 const HTTP: &str = "proto tcp\nhttp-proxy proxy.example 3128\n";
@@ -31,8 +31,8 @@ fn launch(scene: &Scene) -> &Launch {
 }
 
 fn login(launch: &Launch) -> Option<(&str, &str)> {
-    let detour = launch.detour.as_ref().expect("by a proxy");
-    let login = match &detour.proxy {
+    let proxy_setup = launch.proxy_setup.as_ref().expect("by a proxy");
+    let login = match &proxy_setup.proxy {
         Proxy::Http(http) => http.login.as_ref()?,
         Proxy::Socks(socks) => socks.login.as_ref()?,
     };
@@ -62,8 +62,11 @@ fn the_proxy_is_looked_up_and_the_server_is_the_proxys_business() {
     assert_eq!(launch.config.endpoint.address, address(1));
     assert_eq!(launch.config.endpoint.host, "vpn.example");
     assert!(launch.find_server.is_none());
-    let detour = launch.detour.as_ref().expect("by a proxy");
-    assert_eq!((detour.host.as_str(), detour.port), ("vpn.example", 1194));
+    let proxy_setup = launch.proxy_setup.as_ref().expect("by a proxy");
+    assert_eq!(
+        (proxy_setup.host.as_str(), proxy_setup.port),
+        ("vpn.example", 1194)
+    );
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn a_proxy_that_refuses_ends_a_session_that_acts_by_itself() {
     scene.resolve();
     let refusal = ConnectionError::ProxyRefused("403".to_owned());
     scene.report(Report::AttemptFailed(refusal));
-    assert_eq!(scene.exit_class(), Some(EndClass::ServerUnreachable));
+    assert_eq!(scene.exit_class(), Some(ExitClass::ServerUnreachable));
 }
 
 #[test]

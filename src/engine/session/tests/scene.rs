@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustls::time_provider::DefaultTimeProvider;
 
-use crate::config::{PeerInfo, Surroundings};
+use crate::config::{Environment, PeerInfo};
 use crate::crypto::cipher::Cipher;
 use crate::error::ConnectionError;
 use crate::event::{Ended, Established, Event, KeyTimes, Stage};
@@ -16,7 +16,7 @@ use crate::profile::pushed::split::split;
 use crate::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
 use crate::session::command::{Accepted, Command, Refusal};
 use crate::session::effect::{Effect, Loaded, Report};
-use crate::session::ended::EndClass;
+use crate::session::exit_class::ExitClass;
 use crate::session::machine::{Output, Session};
 use crate::session::network::{Device, Step};
 use crate::session::saved::Saved;
@@ -52,12 +52,12 @@ impl Scene {
             about: PeerInfo::default(),
             lifetime: Lifetime::BeyondProcess(saved),
         };
-        let surroundings = Surroundings {
+        let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(DefaultTimeProvider),
         };
         let mut scene = Self {
-            session: Session::new(policy, surroundings),
+            session: Session::new(policy, environment),
             now: start(),
             said: Vec::new(),
         };
@@ -180,7 +180,7 @@ impl Scene {
             .collect()
     }
 
-    pub(super) fn exit_class(&self) -> Option<EndClass> {
+    pub(super) fn exit_class(&self) -> Option<ExitClass> {
         match self.said.last() {
             Some(Effect::Exit(class)) => Some(*class),
             _ => None,

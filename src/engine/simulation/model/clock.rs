@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::config::Surroundings;
+use crate::config::Environment;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
@@ -81,9 +81,9 @@ impl SecureRandom for Repeating {
 }
 
 /// What a machine lives in, made from a seed.
-pub(crate) fn surroundings(seed: u64) -> Surroundings {
+pub(crate) fn environment(seed: u64) -> Environment {
     let random: &'static Repeating = Box::leak(Box::new(Repeating(AtomicU64::new(seed))));
-    Surroundings {
+    Environment {
         provider: Arc::new(CryptoProvider {
             secure_random: random,
             ..rustls::crypto::ring::default_provider()

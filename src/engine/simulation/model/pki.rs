@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    CertProfile, CompressionPolicy, ConnectionConfig, DataConfig, Endpoint, Framing, MssFix,
-    PeerChecks, PeerInfo, PullRules, Surroundings, Timing, TlsConfig, TlsVersion, Transport,
-    Wrapping,
+    CertProfile, CompressionPolicy, ConnectionConfig, DataConfig, Endpoint, Environment, Framing,
+    MssFix, PeerChecks, PeerInfo, PullRules, Timing, TlsConfig, TlsVersion, Transport, Wrapping,
 };
 use crate::crypto::cipher::Cipher;
 use crate::crypto::hmac::Digest;
@@ -40,7 +39,7 @@ pub(crate) fn tls(authority: &str) -> TlsConfig {
 }
 
 /// An ordinary configuration; tests change what they are about.
-pub(crate) fn config(surroundings: Surroundings) -> ConnectionConfig {
+pub(crate) fn config(environment: Environment) -> ConnectionConfig {
     ConnectionConfig {
         endpoint: Endpoint {
             host: "server.example".to_owned(),
@@ -71,6 +70,6 @@ pub(crate) fn config(surroundings: Surroundings) -> ConnectionConfig {
             ..Timing::default()
         },
         pull: PullRules::default(),
-        surroundings,
+        environment,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Framing, MssFix, Surroundings, Transport, Wrapping};
+use crate::config::{Environment, Framing, MssFix, Transport, Wrapping};
 use crate::crypto::cipher::Cipher;
 use crate::data::key::Format;
 use crate::data::plane::{DataPlane, DataSetup};
@@ -72,7 +72,7 @@ impl Default for Script {
 }
 
 /// TLS as the script says; the client must have a certificate.
-pub(crate) fn tls_config(script: &Script, surroundings: &Surroundings) -> Arc<ServerConfig> {
+pub(crate) fn tls_config(script: &Script, environment: &Environment) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&pki::text("ca.crt")).expect("readable") {
@@ -85,7 +85,7 @@ pub(crate) fn tls_config(script: &Script, surroundings: &Surroundings) -> Arc<Se
     let (certificate, key) = script.certificate;
     let identity =
         Identity::from_pem(&pki::text(certificate), &pki::text(key), None, None).expect("readable");
-    let config = ServerConfig::builder_with_details(provider, Arc::clone(&surroundings.wall_clock))
+    let config = ServerConfig::builder_with_details(provider, Arc::clone(&environment.wall_clock))
         .with_protocol_versions(script.versions)
         .expect("the versions are known")
         .with_client_cert_verifier(verifier)
@@ -95,12 +95,12 @@ pub(crate) fn tls_config(script: &Script, surroundings: &Surroundings) -> Arc<Se
 }
 
 /// The data channel as the script says, without keys.
-pub(crate) fn data_plane(script: &Script, surroundings: &Surroundings, now: Instant) -> DataPlane {
+pub(crate) fn data_plane(script: &Script, environment: &Environment, now: Instant) -> DataPlane {
     let setup = DataSetup {
         compression: CompressionPolicy::No,
         mssfix: MssFix::Off,
         outer_ipv6: false,
-        random: surroundings.provider.secure_random,
+        random: environment.provider.secure_random,
         reneg_bytes: None,
         reneg_packets: None,
         replay_window: 2048,

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::Surroundings;
+use crate::config::Environment;
 use crate::control::channel::{Channel, ChannelSetup, Received};
 use crate::control::key_method::{
     ClientMessage, ServerSource, Texts, decode_client, encode_server,
@@ -28,7 +28,7 @@ use super::script::{Script, data_plane, tls_config};
 pub(crate) struct Server {
     script: Script,
     tls: Arc<ServerConfig>,
-    surroundings: Surroundings,
+    environment: Environment,
     channel: Channel,
     sessions: BTreeMap<KeyId, Session>,
     newest: KeyId,
@@ -61,7 +61,7 @@ struct Session {
 }
 
 impl Server {
-    pub(crate) fn new(script: Script, surroundings: Surroundings, now: Instant) -> Self {
+    pub(crate) fn new(script: Script, environment: Environment, now: Instant) -> Self {
         let setup = ChannelSetup {
             side: Side::Server,
             wrapping: Arc::clone(&script.wrapping),
@@ -69,15 +69,15 @@ impl Server {
             ipv6: false,
             packet_size: 1250,
             tls_timeout: Duration::from_secs(1),
-            session_id: SessionId::new(random(&surroundings)).expect("randomness is not zero"),
+            session_id: SessionId::new(random(&environment)).expect("randomness is not zero"),
         };
         Self {
-            tls: tls_config(&script, &surroundings),
+            tls: tls_config(&script, &environment),
             channel: Channel::new(setup, now),
             sessions: BTreeMap::new(),
             newest: KeyId::FIRST,
             next_key_id: KeyId::FIRST.next(),
-            data: data_plane(&script, &surroundings, now),
+            data: data_plane(&script, &environment, now),
             pushed: false,
             silent: false,
             heard: Vec::new(),
@@ -87,7 +87,7 @@ impl Server {
             rejected: 0,
             ready: Vec::new(),
             script,
-            surroundings,
+            environment,
         }
     }
 
@@ -167,7 +167,7 @@ impl Server {
     /// Begins a renegotiation.
     pub(crate) fn renegotiate(&mut self, now: Instant) {
         if self.is_up() {
-            self.channel.open_lane(now, self.next_key_id);
+            self.channel.open_key_state(now, self.next_key_id);
         }
     }
 
@@ -245,9 +245,9 @@ impl Server {
         if let Some((&key_id, _)) = late {
             if key_id != KeyId::FIRST {
                 self.sessions.remove(&key_id);
-                self.channel.close_lane(key_id);
+                self.channel.close_key_state(key_id);
                 self.next_key_id = key_id.next();
-                self.channel.expect_lane(Some(self.next_key_id));
+                self.channel.expect_key_state(Some(self.next_key_id));
             }
         }
     }
@@ -283,8 +283,8 @@ impl Server {
     /// Answers the client's half of the key exchange, once it is there.
     fn exchange(&mut self, key_id: KeyId) {
         let source = ServerSource {
-            random1: Secret::new(random(&self.surroundings)),
-            random2: Secret::new(random(&self.surroundings)),
+            random1: Secret::new(random(&self.environment)),
+            random2: Secret::new(random(&self.environment)),
         };
         let Some(session) = self.sessions.get_mut(&key_id) else {
             return;
@@ -330,7 +330,7 @@ impl Server {
             let before = std::mem::replace(&mut self.newest, key_id);
             self.install(key_id);
             self.next_key_id = key_id.next();
-            self.channel.expect_lane(Some(self.next_key_id));
+            self.channel.expect_key_state(Some(self.next_key_id));
             self.keep_only([before, key_id]);
             for message in self.script.on_renewed.clone() {
                 self.say(&message);
@@ -348,7 +348,7 @@ impl Server {
             .collect();
         for key_id in old {
             self.sessions.remove(&key_id);
-            self.channel.close_lane(key_id);
+            self.channel.close_key_state(key_id);
             self.data.drop_key(key_id.get());
         }
     }
@@ -363,7 +363,7 @@ impl Server {
         }
         self.install(KeyId::FIRST);
         self.data.switch_to(0);
-        self.channel.expect_lane(Some(KeyId::FIRST.next()));
+        self.channel.expect_key_state(Some(KeyId::FIRST.next()));
         if self.script.dynamic_tls_crypt {
             let session = self.sessions.get(&KeyId::FIRST).expect("the first session");
             let mut key = Secret::new([0; 256]);
@@ -445,9 +445,9 @@ impl Session {
     }
 }
 
-fn random<const N: usize>(surroundings: &Surroundings) -> [u8; N] {
+fn random<const N: usize>(environment: &Environment) -> [u8; N] {
     let mut bytes = [0; N];
-    surroundings
+    environment
         .provider
         .secure_random
         .fill(&mut bytes)

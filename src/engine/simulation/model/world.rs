@@ -38,13 +38,13 @@ impl World {
         change: impl FnOnce(&mut ConnectionConfig),
     ) -> Self {
         let now = clock::start();
-        let mut config = pki::config(clock::surroundings(seed));
+        let mut config = pki::config(clock::environment(seed));
         config.wrapping = std::sync::Arc::clone(&script.wrapping);
         config.endpoint.transport = script.transport;
         change(&mut config);
         let mut world = Self {
             client: Connection::new(config, now),
-            server: Server::new(script, clock::surroundings(!seed), now),
+            server: Server::new(script, clock::environment(!seed), now),
             link: Link::new(quality, seed),
             began: now,
             now,

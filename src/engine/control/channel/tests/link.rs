@@ -189,13 +189,13 @@ proptest! {
         let second = first.next();
         for channel in [&mut world.client, &mut world.server] {
             channel.install_dynamic_tls_crypt(&Secret::new([3; 256]));
-            channel.expect_lane(Some(second));
+            channel.expect_key_state(Some(second));
         }
         if seed % 3 != 0 {
-            world.client.open_lane(world.now, second);
+            world.client.open_key_state(world.now, second);
         }
         if seed % 3 != 1 {
-            world.server.open_lane(world.now, second);
+            world.server.open_key_state(world.now, second);
         }
         prop_assert!(world.run_until(|world| world.is_open(second)));
         world.client.write(second, &down);

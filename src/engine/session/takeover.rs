@@ -1,11 +1,11 @@
 //! What a session takes over from the one before it, and leaves for the next.
 
+use super::active::ActiveSession;
 use super::context::Context;
-use super::live::Live;
 use super::saved::{Saved, SavedServer};
 use super::state::Phase;
 
-impl Live {
+impl ActiveSession {
     /// Takes up what an earlier process left.
     pub(super) fn restore(&mut self, mut saved: Saved) {
         if let Some(SavedServer { host, address }) = saved.server.take() {

@@ -1,17 +1,17 @@
-//! `Doing`: what a session is at, in words for an administrator.
+//! `Activity`: what a session is at, in words for an administrator.
 
 use std::time::Instant;
 
 use super::super::event::{Established, KeyTimes, Stage};
 use super::super::netplan::NetPlan;
-use super::live::Live;
+use super::active::ActiveSession;
 use super::machine::Session;
 use super::state::{Phase, State, Then};
 use super::status::{StatusMajor, StatusMinor};
 
 /// What a session is at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doing {
+pub struct Activity {
     /// The state; what is asked for "since when" begins with it.
     pub what: String,
     /// What is waited for within the state; may be empty.
@@ -20,7 +20,7 @@ pub struct Doing {
     pub until: Option<Instant>,
 }
 
-impl Doing {
+impl Activity {
     fn new(what: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -33,12 +33,14 @@ impl Doing {
 impl Session {
     /// What the session is at. `None`: its last status says all there is to say.
     #[must_use]
-    pub fn doing(&self) -> Option<Doing> {
+    pub fn activity(&self) -> Option<Activity> {
         match &self.state {
             State::Done => None,
-            State::Unregistered { .. } => Some(Doing::new("waiting for the session manager", "")),
-            State::Loading { .. } => Some(Doing::new("reading the profile", "")),
-            State::Live(live) => self.live_doing(live),
+            State::Unregistered { .. } => {
+                Some(Activity::new("waiting for the session manager", ""))
+            }
+            State::Loading { .. } => Some(Activity::new("reading the profile", "")),
+            State::Active(live) => self.activity_of(live),
         }
     }
 
@@ -46,7 +48,7 @@ impl Session {
     #[must_use]
     pub fn established(&self) -> Option<&Established> {
         match &self.state {
-            State::Live(live) => {
+            State::Active(live) => {
                 if let Phase::Connected { established, .. } = &live.phase {
                     Some(established)
                 } else {
@@ -61,12 +63,12 @@ impl Session {
     #[must_use]
     pub fn plan(&self) -> Option<&NetPlan> {
         match &self.state {
-            State::Live(live) => live.network.plan(),
+            State::Active(live) => live.network.plan(),
             State::Done | State::Loading { .. } | State::Unregistered { .. } => None,
         }
     }
 
-    fn live_doing(&self, live: &Live) -> Option<Doing> {
+    fn activity_of(&self, live: &ActiveSession) -> Option<Activity> {
         let host = &live.remotes.target().host;
         if let Some(asked) = self.asked(live) {
             return Some(asked);
@@ -82,54 +84,57 @@ impl Session {
         };
         Some(match &live.phase {
             Phase::Closing { .. } | Phase::Failed => return None,
-            Phase::Configuring { .. } => Doing::new(connecting, "setting up the network"),
-            Phase::Connected { summary, .. } => Doing::new(
+            Phase::Configuring { .. } => Activity::new(connecting, "setting up the network"),
+            Phase::Connected { summary, .. } => Activity::new(
                 format!("connected to {} by {}", summary.host, summary.device.name),
                 "",
             ),
             Phase::Connecting { stage, .. } => {
-                Doing::new(connecting, with_trouble(stage_words(*stage, host)))
+                Activity::new(connecting, with_trouble(stage_words(*stage, host)))
             }
             Phase::Leaving { then, .. } => match then {
                 Then::Exit(_) | Then::Fail => return None,
-                Then::Again => Doing::new(connecting, "saying goodbye to the server first"),
-                Then::Pause => Doing::new("pausing", ""),
+                Then::Again => Activity::new(connecting, "saying goodbye to the server first"),
+                Then::Pause => Activity::new("pausing", ""),
             },
-            Phase::Paused => Doing::new("paused", ""),
-            Phase::Ready { .. } => Doing::new("ready to connect", ""),
-            Phase::Resolving { lookup } => Doing::new(
+            Phase::Paused => Activity::new("paused", ""),
+            Phase::Ready { .. } => Activity::new("ready to connect", ""),
+            Phase::Resolving { lookup } => Activity::new(
                 connecting,
                 with_trouble(format!("looking up {}", lookup.host)),
             ),
             Phase::Waiting { until } => {
                 let trouble = live.trouble.as_deref();
-                Doing {
+                Activity {
                     until: Some(*until),
-                    ..Doing::new(connecting, trouble.unwrap_or("a moment's pause"))
+                    ..Activity::new(connecting, trouble.unwrap_or("a moment's pause"))
                 }
             }
         })
     }
 
     /// Who is waited for outside of this program.
-    fn asked(&self, live: &Live) -> Option<Doing> {
+    fn asked(&self, live: &ActiveSession) -> Option<Activity> {
         if !matches!(live.phase, Phase::Connecting { .. } | Phase::Ready { .. }) {
             return None;
         }
         let last = self.context.board.last();
         if let Some(question) = self.context.questions.open_questions().next() {
-            return Some(Doing::new("waiting for an answer", &question.description));
+            return Some(Activity::new(
+                "waiting for an answer",
+                &question.description,
+            ));
         }
         if last.major() == StatusMajor::Session && last.minor() == StatusMinor::SessAuthUrl {
             let what = "waiting for a login in the web browser";
-            return Some(Doing::new(what, format!("open {}", last.message())));
+            return Some(Activity::new(what, format!("open {}", last.message())));
         }
         live.login_pending
-            .then(|| Doing::new("waiting for the login to be confirmed", "by a person"))
+            .then(|| Activity::new("waiting for the login to be confirmed", "by a person"))
     }
 }
 
-impl Live {
+impl ActiveSession {
     /// The key of a connection was renewed.
     pub(super) fn key_renewed(&mut self, times: KeyTimes) {
         if let Phase::Configuring { established, .. } | Phase::Connected { established, .. } =

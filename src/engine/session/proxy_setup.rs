@@ -3,7 +3,7 @@
 use super::super::error::ProxyKind;
 use super::super::profile::model::Login;
 use super::super::profile::proxy::Proxy;
-use super::super::proxy::Detour;
+use super::super::proxy::ProxySetup;
 use super::super::secret::SecretText;
 use super::remotes::Target;
 
@@ -45,7 +45,7 @@ impl ProxyLogin {
     }
 
     /// The way to a server by this proxy, if there is one.
-    pub(super) fn detour(&self, proxy: Option<&Proxy>, target: &Target) -> Option<Detour> {
+    pub(super) fn proxy_setup(&self, proxy: Option<&Proxy>, target: &Target) -> Option<ProxySetup> {
         let mut proxy = proxy?.clone();
         if let Some(asked) = &self.asked {
             let login = match &mut proxy {
@@ -58,7 +58,7 @@ impl ProxyLogin {
                 username_only: false,
             });
         }
-        Some(Detour {
+        Some(ProxySetup {
             proxy,
             host: target.host.clone(),
             port: target.port,
@@ -100,8 +100,8 @@ mod tests {
             ..HttpProxy::new("proxy.example".to_owned(), 3128)
         });
         let mut login = ProxyLogin::default();
-        let said = |login: &ProxyLogin| match login.detour(Some(&profile), &target()) {
-            Some(Detour {
+        let said = |login: &ProxyLogin| match login.proxy_setup(Some(&profile), &target()) {
+            Some(ProxySetup {
                 proxy: Proxy::Http(http),
                 host,
                 port: 443,
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn without_a_proxy_there_is_no_detour() {
-        assert!(ProxyLogin::default().detour(None, &target()).is_none());
+        assert!(ProxyLogin::default().proxy_setup(None, &target()).is_none());
     }
 }

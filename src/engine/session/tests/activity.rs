@@ -8,8 +8,8 @@ use crate::session::command::Command;
 use crate::session::effect::Report;
 
 fn words(scene: &Scene) -> (String, String) {
-    let doing = scene.session.doing();
-    doing.map_or_else(Default::default, |it| (it.what, it.detail))
+    let activity = scene.session.activity();
+    activity.map_or_else(Default::default, |it| (it.what, it.detail))
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn every_step_of_an_attempt_has_its_words() {
 fn a_lost_connection_says_what_happened_until_the_next_one_stands() {
     let mut scene = Scene::connected(true);
     scene.fail(lost());
-    let doing = scene.session.doing().unwrap();
-    assert_eq!(doing.what, "reconnecting");
-    assert_eq!(doing.detail, lost().to_string());
-    assert!(doing.until.is_some());
+    let activity = scene.session.activity().unwrap();
+    assert_eq!(activity.what, "reconnecting");
+    assert_eq!(activity.detail, lost().to_string());
+    assert!(activity.until.is_some());
     scene.wait();
     assert!(words(&scene).1.ends_with(&format!("; before: {}", lost())));
 }
@@ -48,7 +48,7 @@ fn a_lost_connection_says_what_happened_until_the_next_one_stands() {
 fn the_last_words_are_those_of_the_status() {
     let mut scene = Scene::connected(false);
     scene.command(Command::Disconnect).unwrap();
-    assert_eq!(scene.session.doing(), None);
+    assert_eq!(scene.session.activity(), None);
 }
 
 #[test]

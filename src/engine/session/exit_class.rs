@@ -1,10 +1,10 @@
-//! `EndClass`: why a session ended, as coarse as who must act on it.
+//! `ExitClass`: why a session ended, as coarse as who must act on it.
 
 use super::super::error::ConnectionError;
 
 /// Why a session ended, as coarse as who must act on it: the classes have exit statuses of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EndClass {
+pub enum ExitClass {
     /// It was asked to.
     AsAsked,
     /// The server refused the credentials, or there were none and nobody to ask.
@@ -27,7 +27,7 @@ pub enum EndClass {
     ServerUnreachable,
 }
 
-impl EndClass {
+impl ExitClass {
     /// The class of an error that ended the session.
     #[must_use]
     pub const fn of(error: &ConnectionError) -> Self {

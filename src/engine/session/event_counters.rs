@@ -1,18 +1,18 @@
-//! `Tally`: how often what happened in the life of a session, by the names of the statistics interface.
+//! `EventCounters`: how often what happened in the life of a session, by the names of the statistics interface.
 
 use super::super::error::ConnectionError;
 
 /// Counters of events. They only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    counts: [u64; Incident::ALL.len()],
+pub struct EventCounters {
+    counts: [u64; CountedEvent::ALL.len()],
     /// Whether an attempt was begun: the next ones are reconnections.
     tried: bool,
 }
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Incident {
+pub enum CountedEvent {
     /// The server refused the login.
     AuthFailed,
     /// The server's certificate was refused.
@@ -53,7 +53,7 @@ pub enum Incident {
     TunSetup,
 }
 
-impl Incident {
+impl CountedEvent {
     /// All of them, in the order in which they are shown.
     pub const ALL: [Self; 19] = [
         Self::AuthFailed,
@@ -135,23 +135,23 @@ impl Incident {
     }
 }
 
-impl Tally {
+impl EventCounters {
     /// It happened once more.
-    pub const fn count(&mut self, incident: Incident) {
-        self.counts[incident as usize] += 1;
+    pub const fn count(&mut self, counted_event: CountedEvent) {
+        self.counts[counted_event as usize] += 1;
     }
 
     /// An attempt begins; only the first is none that reconnects.
     pub(super) const fn attempt(&mut self) {
         if self.tried {
-            self.count(Incident::Reconnect);
+            self.count(CountedEvent::Reconnect);
         }
         self.tried = true;
     }
 
     /// Every counter by its name, zeros included.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Incident::ALL
+        CountedEvent::ALL
             .into_iter()
             .zip(self.counts)
             .map(|(it, count)| (it.name(), count))
@@ -165,21 +165,28 @@ mod tests {
     #[test]
     fn each_incident_has_a_counter_and_a_name_of_its_own() {
         let mut names = std::collections::BTreeSet::new();
-        for incident in Incident::ALL {
-            assert!(names.insert(incident.name()));
-            let mut tally = Tally::default();
-            tally.count(incident);
-            let grown: Vec<_> = tally.named().filter(|(_, count)| *count > 0).collect();
-            assert_eq!(grown, [(incident.name(), 1)]);
+        for counted_event in CountedEvent::ALL {
+            assert!(names.insert(counted_event.name()));
+            let mut event_counters = EventCounters::default();
+            event_counters.count(counted_event);
+            let grown: Vec<_> = event_counters
+                .named()
+                .filter(|(_, count)| *count > 0)
+                .collect();
+            assert_eq!(grown, [(counted_event.name(), 1)]);
         }
     }
 
     #[test]
     fn all_attempts_but_the_first_reconnect() {
-        let mut tally = Tally::default();
+        let mut event_counters = EventCounters::default();
         for _ in 0..3 {
-            tally.attempt();
+            event_counters.attempt();
         }
-        assert!(tally.named().any(|counter| counter == ("N_RECONNECT", 2)));
+        assert!(
+            event_counters
+                .named()
+                .any(|counter| counter == ("N_RECONNECT", 2))
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use zbus::zvariant::{DynamicType, ObjectPath, OwnedValue, Value};
 
 use crate::bus::{Answer, BACKENDS, Bus, SESSION, answer};
-use crate::front::Front;
+use crate::front::FrontEnd;
 use crate::manager::{CONNECTED, Manager, Started};
 
 /// Methods without arguments.
@@ -53,7 +53,7 @@ const AT_ONCE: u32 = 50;
 /// As long as a text may well be.
 const HUGE: usize = 300_000;
 
-pub(crate) fn other_accounts_are_refused_everything(front: &Front<'_>) {
+pub(crate) fn other_accounts_are_refused_everything(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     front.start("plain");
     let name = front.bus_name();
@@ -111,7 +111,7 @@ fn assert_refused(account: &str, what: &str, answer: Answer) {
     assert!(denied, "{account}, {what}: {name}: {text}");
 }
 
-pub(crate) fn ten_thousand_strange_calls_leave_it_serving(front: &Front<'_>) {
+pub(crate) fn ten_thousand_strange_calls_leave_it_serving(front: &FrontEnd<'_>) {
     let _server = front.serve(1194, 20, "");
     let mut manager = Manager::in_place_of_the_stock_one(front);
     let config = manager.config("plain");
@@ -166,7 +166,7 @@ async fn strange(bus: &Bus, name: &str, number: u32) {
         0..4 => strange_arguments(bus, name, member, number).await,
         4 => send(bus, name, "Explode", &(chance, "\u{1b}[31m\n\u{2028}")).await,
         5 => strange_properties(bus, name, number).await,
-        // Sound by itself, but not now. Goodbyes are not among them.
+        // Sound by itself, but not now. ExitNotifications are not among them.
         _ if ["Disconnect", "ForceShutdown"].contains(&member) => {
             send(bus, name, "Resume", &()).await;
         }

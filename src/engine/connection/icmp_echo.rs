@@ -7,12 +7,12 @@ use crate::profile::tunnel::{RouteGateway, Topology, TunnelOptions};
 
 /// The two ends of an echo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Echo {
+pub(super) struct IcmpEcho {
     ours: Ipv4Addr,
     gateway: Ipv4Addr,
 }
 
-impl Echo {
+impl IcmpEcho {
     /// Between our address and the gateway, if both are known.
     pub(super) fn new(tunnel: &TunnelOptions) -> Option<Self> {
         let own = tunnel.ifconfig?;
@@ -96,21 +96,21 @@ mod tests {
             ["ifconfig", "10.8.0.2", "255.255.255.0"].as_slice(),
             &["topology", "subnet"],
         ];
-        assert_eq!(Echo::new(&options(&subnet)), None);
+        assert_eq!(IcmpEcho::new(&options(&subnet)), None);
         let named = options(&[subnet[0], subnet[1], &["route-gateway", "10.8.0.1"]]);
-        let gateway = Echo::new(&named).map(|echo| echo.gateway.to_string());
+        let gateway = IcmpEcho::new(&named).map(|echo| echo.gateway.to_string());
         assert_eq!(gateway.as_deref(), Some("10.8.0.1"));
-        let far = Echo::new(&options(&[&["ifconfig", "10.8.0.6", "10.8.0.5"]]));
+        let far = IcmpEcho::new(&options(&[&["ifconfig", "10.8.0.6", "10.8.0.5"]]));
         assert_eq!(
             far.map(|echo| echo.gateway),
             Some(Ipv4Addr::new(10, 8, 0, 5))
         );
-        assert_eq!(Echo::new(&TunnelOptions::default()), None);
+        assert_eq!(IcmpEcho::new(&TunnelOptions::default()), None);
     }
 
     #[test]
     fn a_request_is_sound_and_its_reply_is_known() {
-        let echo = Echo {
+        let echo = IcmpEcho {
             ours: Ipv4Addr::new(10, 8, 0, 2),
             gateway: Ipv4Addr::new(10, 8, 0, 1),
         };

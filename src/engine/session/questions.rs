@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::super::config::build::BlueprintError;
+use super::super::config::build::TemplateError;
 use super::super::error::ProxyKind;
 use super::super::event::Input;
 use super::super::secret::SecretText;
+use super::active::ActiveSession;
 use super::command::{Accepted, Answer, Refusal};
 use super::context::{Autonomy, Context};
 use super::effect::Effect;
-use super::ended::EndClass;
-use super::live::Live;
+use super::exit_class::ExitClass;
 use super::login::Missing;
 use super::state::Phase;
 use super::status::Status;
@@ -21,7 +21,7 @@ use super::user_input::{
     PROXY_USERNAME, STATIC_CHALLENGE, USERNAME, Visibility,
 };
 
-impl Live {
+impl ActiveSession {
     pub(super) fn ask_passphrase(&mut self, context: &mut Context) {
         self.passphrase = None;
         context.questions.ask_passphrase();
@@ -38,7 +38,7 @@ impl Live {
         if context.autonomy == Autonomy::Commanded {
             return;
         }
-        if let Err(BlueprintError::PassphraseWrong) = self.draw_blueprint(context) {
+        if let Err(TemplateError::PassphraseWrong) = self.make_template(context) {
             warn!("the passphrase does not open the private key");
             self.ask_passphrase(context);
         }
@@ -156,7 +156,7 @@ impl Live {
             "nobody can be asked for \"{}\": {reason}",
             asked.join("\", \"")
         );
-        self.fail(context, now, EndClass::AuthenticationFailed, &reason);
+        self.fail(context, now, ExitClass::AuthenticationFailed, &reason);
     }
 }
 

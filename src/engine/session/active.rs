@@ -4,30 +4,30 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
-use super::super::config::build::{Blueprint, BlueprintError};
+use super::super::config::build::{ConnectionTemplate, TemplateError};
 use super::super::event::PathLimit;
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::command::{Accepted, Refusal};
 use super::context::{Autonomy, Context};
-use super::detour::ProxyLogin;
 use super::effect::{Effect, Loaded};
-use super::ended::EndClass;
+use super::event_counters::CountedEvent;
+use super::exit_class::ExitClass;
 use super::login::Login;
 use super::network::Network;
+use super::proxy_setup::ProxyLogin;
 use super::remotes::Remotes;
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::{Status, StatusMinor};
-use super::tally::Incident;
 
 /// A session with a profile.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct ActiveSession {
     pub(super) loaded: Loaded,
     pub(super) settings: Settings,
     /// Made when it is first needed: the private key may need a passphrase.
-    pub(super) blueprint: Option<Blueprint>,
+    pub(super) template: Option<ConnectionTemplate>,
     pub(super) passphrase: Option<SecretText>,
     pub(super) remotes: Remotes,
     pub(super) backoff: Backoff,
@@ -50,7 +50,7 @@ pub(super) struct Live {
     pub(super) login_pending: bool,
 }
 
-impl Live {
+impl ActiveSession {
     /// A session with this profile. Nothing is begun.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Live {
             persist_tun: settings.persist_tun,
             trouble: None,
             login_pending: false,
-            blueprint: None,
+            template: None,
             passphrase: None,
             loaded,
             settings,
@@ -105,12 +105,12 @@ impl Live {
     ///
     /// [`Refusal::ProfileUnusable`], and why.
     pub(super) fn prepare(&mut self, context: &mut Context) -> Result<(), Refusal> {
-        match self.draw_blueprint(context) {
+        match self.make_template(context) {
             Ok(()) => {}
-            Err(BlueprintError::PassphraseNeeded | BlueprintError::PassphraseWrong) => {
+            Err(TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong) => {
                 self.ask_passphrase(context);
             }
-            Err(BlueprintError::Unusable(reason)) => {
+            Err(TemplateError::Unusable(reason)) => {
                 return Err(Refusal::ProfileUnusable(reason));
             }
         }
@@ -141,7 +141,7 @@ impl Live {
                     Ok(()) => self.get_going(context, now),
                     Err(refusal) => {
                         let reason = refusal.to_string();
-                        self.fail(context, now, EndClass::ProfileUnusable, &reason);
+                        self.fail(context, now, ExitClass::ProfileUnusable, &reason);
                     }
                 }
             }
@@ -212,7 +212,7 @@ impl Live {
             | Phase::Waiting { .. } => {}
         }
         info!(reason, "pausing");
-        context.tally.count(Incident::Pause);
+        context.event_counters.count(CountedEvent::Pause);
         context.announce(Status::pausing(reason));
         self.leave(context, now, Then::Pause);
         Ok(Accepted::Done)
@@ -285,7 +285,7 @@ impl Live {
     }
 
     /// Ends the session for good.
-    pub(super) fn exit(&mut self, context: &mut Context, now: Instant, class: EndClass) {
+    pub(super) fn exit(&mut self, context: &mut Context, now: Instant, class: ExitClass) {
         match &mut self.phase {
             Phase::Closing { .. } => {}
             Phase::Leaving { then, .. } => *then = Then::Exit(class),
@@ -310,7 +310,7 @@ impl Live {
             info!("disconnecting");
             context.announce_connection(StatusMinor::ConnDisconnecting);
         }
-        self.exit(context, now, EndClass::AsAsked);
+        self.exit(context, now, ExitClass::AsAsked);
     }
 
     /// Ends the attempt under way, if there is one, politely; `then` comes after it.
@@ -429,7 +429,7 @@ impl Live {
                 error!("the tunnel does not answer");
                 let then = match then {
                     Then::Exit(_) => then,
-                    Then::Again | Then::Fail | Then::Pause => Then::Exit(EndClass::Internal),
+                    Then::Again | Then::Fail | Then::Pause => Then::Exit(ExitClass::Internal),
                 };
                 self.proceed(context, now, then);
             }
@@ -458,7 +458,7 @@ impl Live {
     }
 
     /// The class to exit with, once nothing is left to be taken back or the time for it is over.
-    pub(super) fn finished(&self, now: Instant) -> Option<EndClass> {
+    pub(super) fn finished(&self, now: Instant) -> Option<ExitClass> {
         let Phase::Closing { class, give_up_at } = self.phase else {
             return None;
         };

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::data_channel::Tunnel;
 use super::outputs::Outputs;
-use super::tunnel::Tunnel;
 
 /// A goodbye on its way.
 #[derive(Debug)]
-pub(super) struct Farewell {
+pub(super) struct ExitNotification {
     manner: Manner,
-    /// Goodbyes yet to be sent in the data channel; they are not acknowledged.
-    goodbyes_left: u8,
-    next_goodbye: Instant,
+    /// ExitNotifications yet to be sent in the data channel; they are not acknowledged.
+    notifications_left: u8,
+    next_notification: Instant,
     ends_at: Instant,
 }
 
@@ -27,27 +27,27 @@ pub(super) enum Manner {
     Data,
 }
 
-impl Farewell {
-    pub(super) fn new(now: Instant, manner: Manner, goodbyes: u8) -> Self {
+impl ExitNotification {
+    pub(super) fn new(now: Instant, manner: Manner, exit_notifications: u8) -> Self {
         let pause = match manner {
             Manner::Control => PAUSE,
             Manner::Both | Manner::Data => Duration::ZERO,
         };
         Self {
             manner,
-            goodbyes_left: goodbyes.min(MOST_GOODBYES),
-            next_goodbye: now + pause,
+            notifications_left: exit_notifications.min(MOST_GOODBYES),
+            next_notification: now + pause,
             ends_at: now + LONGEST,
         }
     }
 
     /// Sends the next goodbye if it is due.
     pub(super) fn tick(&mut self, now: Instant, tunnel: &mut Tunnel, out: &mut Outputs) {
-        if self.goodbyes_left == 0 || now < self.next_goodbye {
+        if self.notifications_left == 0 || now < self.next_notification {
             return;
         }
-        self.goodbyes_left -= 1;
-        self.next_goodbye = now + PAUSE;
+        self.notifications_left -= 1;
+        self.next_notification = now + PAUSE;
         if let Some(packet) = tunnel.data.exit_message(now) {
             out.transmit(packet);
         }
@@ -56,18 +56,18 @@ impl Farewell {
     /// Whether there is nothing more to wait for.
     pub(super) fn is_over(&self, now: Instant, all_acknowledged: bool) -> bool {
         let said = match self.manner {
-            Manner::Both => self.goodbyes_left == 0 && all_acknowledged,
+            Manner::Both => self.notifications_left == 0 && all_acknowledged,
             Manner::Control => all_acknowledged,
-            Manner::Data => self.goodbyes_left == 0,
+            Manner::Data => self.notifications_left == 0,
         };
         said || now >= self.ends_at
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        if self.goodbyes_left == 0 {
+        if self.notifications_left == 0 {
             self.ends_at
         } else {
-            self.next_goodbye.min(self.ends_at)
+            self.next_notification.min(self.ends_at)
         }
     }
 }

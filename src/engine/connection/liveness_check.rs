@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Asks a few times in a row, and concludes from silence; but not while no way leads to the server.
 #[derive(Debug, Default)]
-pub(super) struct Doubt {
+pub(super) struct LivenessCheck {
     state: State,
     /// No way leads to the server.
     is_cut_off: bool,
@@ -32,7 +32,7 @@ enum State {
     Waiting,
 }
 
-impl Doubt {
+impl LivenessCheck {
     /// The machine woke up.
     pub(super) fn begin(&mut self, now: Instant) {
         self.state = State::Waiting;
@@ -79,7 +79,7 @@ impl Doubt {
         Some(Step::Ask)
     }
 
-    /// When to ask [`Doubt::step`] again.
+    /// When to ask [`LivenessCheck::step`] again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Asking { since, ask_at } => Some(ask_at.min(since + PATIENCE)),
@@ -110,10 +110,18 @@ mod tests {
     const GIVE_UP: Step = Step::GiveUp { silence: PATIENCE };
 
     /// The steps until nothing is due any more, and when.
-    fn walk(doubt: &mut Doubt, begin: Instant, heard_at: Instant) -> Vec<(Duration, Step)> {
+    fn walk(
+        liveness_check: &mut LivenessCheck,
+        begin: Instant,
+        heard_at: Instant,
+    ) -> Vec<(Duration, Step)> {
         let mut steps = Vec::new();
-        while let Some(at) = doubt.deadline() {
-            steps.extend(doubt.step(at, heard_at).map(|step| (at - begin, step)));
+        while let Some(at) = liveness_check.deadline() {
+            steps.extend(
+                liveness_check
+                    .step(at, heard_at)
+                    .map(|step| (at - begin, step)),
+            );
         }
         steps
     }
@@ -121,43 +129,46 @@ mod tests {
     #[test]
     fn a_silent_server_is_asked_a_few_times_and_given_up() {
         let begin = start();
-        let mut doubt = Doubt::default();
-        doubt.begin(begin);
+        let mut liveness_check = LivenessCheck::default();
+        liveness_check.begin(begin);
         let mut expected: Vec<_> = (0..5).map(|second| (SECOND * second, Step::Ask)).collect();
         expected.push((PATIENCE, GIVE_UP));
-        assert_eq!(walk(&mut doubt, begin, begin), expected);
+        assert_eq!(walk(&mut liveness_check, begin, begin), expected);
     }
 
     #[test]
     fn a_server_that_was_heard_is_asked_no_more() {
         let begin = start();
-        let mut doubt = Doubt::default();
-        doubt.begin(begin);
-        assert_eq!(doubt.step(begin, begin), Some(Step::Ask));
-        assert_eq!(walk(&mut doubt, begin, begin + SECOND / 10), []);
+        let mut liveness_check = LivenessCheck::default();
+        liveness_check.begin(begin);
+        assert_eq!(liveness_check.step(begin, begin), Some(Step::Ask));
+        assert_eq!(walk(&mut liveness_check, begin, begin + SECOND / 10), []);
     }
 
     #[test]
     fn silence_means_nothing_while_no_way_leads_to_the_server() {
         let begin = start();
-        let mut doubt = Doubt::default();
-        doubt.cut_off();
-        doubt.begin(begin);
-        assert_eq!(doubt.deadline(), None);
-        doubt.path_changed(begin + 60 * SECOND);
-        assert_eq!(doubt.step(begin + 60 * SECOND, begin), Some(Step::Ask));
-        doubt.cut_off();
-        assert_eq!(doubt.deadline(), None);
-        doubt.path_changed(begin + 90 * SECOND);
-        let steps = walk(&mut doubt, begin, begin);
+        let mut liveness_check = LivenessCheck::default();
+        liveness_check.cut_off();
+        liveness_check.begin(begin);
+        assert_eq!(liveness_check.deadline(), None);
+        liveness_check.path_changed(begin + 60 * SECOND);
+        assert_eq!(
+            liveness_check.step(begin + 60 * SECOND, begin),
+            Some(Step::Ask)
+        );
+        liveness_check.cut_off();
+        assert_eq!(liveness_check.deadline(), None);
+        liveness_check.path_changed(begin + 90 * SECOND);
+        let steps = walk(&mut liveness_check, begin, begin);
         assert_eq!(steps.last(), Some(&(95 * SECOND, GIVE_UP)));
     }
 
     #[test]
     fn another_way_alone_raises_no_doubt() {
-        let mut doubt = Doubt::default();
-        doubt.cut_off();
-        doubt.path_changed(start());
-        assert_eq!(doubt.deadline(), None);
+        let mut liveness_check = LivenessCheck::default();
+        liveness_check.cut_off();
+        liveness_check.path_changed(start());
+        assert_eq!(liveness_check.deadline(), None);
     }
 }

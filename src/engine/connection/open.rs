@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::conversation::Conversation;
-use super::doubt::{self, Doubt};
-use super::farewell::{Farewell, Manner};
+use super::data_channel::{PathNews, Tunnel};
+use super::exit_notification::{ExitNotification, Manner};
+use super::liveness_check::{self, LivenessCheck};
 use super::outputs::Outputs;
-use super::tunnel::{PathNews, Tunnel};
 use crate::config::{ConnectionConfig, Transport};
 use crate::control::channel::Rejected;
 use crate::control::keyring::{Keyring, Notice};
@@ -20,12 +20,12 @@ use crate::event::{Ended, Event, Input, Stage};
 
 /// The machines of one attempt.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct OpenConnection {
     pub(super) config: ConnectionConfig,
     pub(super) keyring: Keyring,
     pub(super) phase: Phase,
     pub(super) conversation: Conversation,
-    doubt: Doubt,
+    liveness_check: LivenessCheck,
     /// Drops of control packets.
     drops: Stats,
     /// There may be control packets to send before any deadline. Draining after a batch of data costs nothing so.
@@ -42,16 +42,16 @@ pub(super) enum Phase {
     /// Data flows.
     Up(Box<Tunnel>),
     /// We are saying goodbye.
-    Leaving(Box<Tunnel>, Farewell),
+    Leaving(Box<Tunnel>, ExitNotification),
 }
 
-impl Live {
+impl OpenConnection {
     pub(super) fn new(config: ConnectionConfig, now: Instant) -> Result<Self, ConnectionError> {
         Ok(Self {
             keyring: Keyring::new(&config, now)?,
             phase: Phase::KeyExchange,
             conversation: Conversation::default(),
-            doubt: Doubt::default(),
+            liveness_check: LivenessCheck::default(),
             drops: Stats::default(),
             control_is_due: true,
             config,
@@ -144,11 +144,11 @@ impl Live {
             Input::PathChanged => {
                 self.ping(now, out);
                 self.probe_path(now);
-                self.doubt.path_changed(now);
-                self.follow_doubt(now)
+                self.liveness_check.path_changed(now);
+                self.follow_liveness_check(now)
             }
             Input::PathLost => {
-                self.doubt.cut_off();
+                self.liveness_check.cut_off();
                 Ok(())
             }
             Input::Renegotiate => {
@@ -161,20 +161,20 @@ impl Live {
                 Err(Ended::Failed(ConnectionError::Transport(why)))
             }
             Input::Woke => {
-                self.doubt.begin(now);
-                self.follow_doubt(now)
+                self.liveness_check.begin(now);
+                self.follow_liveness_check(now)
             }
         }
     }
 
     /// Asks a server that may have forgotten us, or gives it up.
-    fn follow_doubt(&mut self, now: Instant) -> Result<(), Ended> {
+    fn follow_liveness_check(&mut self, now: Instant) -> Result<(), Ended> {
         let Phase::Up(tunnel) = &self.phase else {
             return Ok(());
         };
-        match self.doubt.step(now, tunnel.data.heard_at()) {
-            Some(doubt::Step::Ask) => self.keyring.ask_again(now),
-            Some(doubt::Step::GiveUp { silence }) => {
+        match self.liveness_check.step(now, tunnel.data.heard_at()) {
+            Some(liveness_check::Step::Ask) => self.keyring.ask_again(now),
+            Some(liveness_check::Step::GiveUp { silence }) => {
                 let seconds = silence.as_secs();
                 return Err(Ended::Failed(ConnectionError::PeerLost { seconds }));
             }
@@ -199,7 +199,7 @@ impl Live {
         if self.control_is_due || self.keyring.deadline().is_some_and(|(at, _)| at <= now) {
             self.control_is_due = false;
             self.flush(now, out);
-            self.check_farewell(now)?;
+            self.check_exit_notification(now)?;
         }
         Ok(())
     }
@@ -233,10 +233,15 @@ impl Live {
             Phase::AwaitPush(wait) => Some((wait.next_request(), "push request"))
                 .min(Some((wait.deadline(), "push reply"))),
             Phase::Up(tunnel) => {
-                let doubt = self.doubt.deadline().map(|at| (at, "sign of life"));
-                tunnel.deadline().into_iter().chain(doubt).min()
+                let liveness_check = self
+                    .liveness_check
+                    .deadline()
+                    .map(|at| (at, "sign of life"));
+                tunnel.deadline().into_iter().chain(liveness_check).min()
             }
-            Phase::Leaving(_, farewell) => Some((farewell.deadline(), "farewell")),
+            Phase::Leaving(_, exit_notification) => {
+                Some((exit_notification.deadline(), "farewell"))
+            }
         };
         phase.into_iter().chain(self.keyring.deadline()).min()
     }
@@ -266,10 +271,10 @@ impl Live {
             Phase::Up(tunnel) => {
                 follow_path(now, tunnel, out);
                 tunnel.check_limits(now).map_err(Ended::Failed)?;
-                self.follow_doubt(now)
+                self.follow_liveness_check(now)
             }
-            Phase::Leaving(tunnel, farewell) => {
-                farewell.tick(now, tunnel, out);
+            Phase::Leaving(tunnel, exit_notification) => {
+                exit_notification.tick(now, tunnel, out);
                 Ok(())
             }
         }
@@ -372,24 +377,24 @@ impl Live {
             (true, false) => Manner::Control,
             (false, _) => Manner::Data,
         };
-        let goodbyes = match self.config.endpoint.transport {
+        let exit_notifications = match self.config.endpoint.transport {
             Transport::Tcp => 0,
             Transport::Udp => tunnel
                 .options
                 .exit_notify
                 .unwrap_or(self.config.timing.exit_notify),
         };
-        let mut farewell = Farewell::new(now, manner, goodbyes);
-        farewell.tick(now, &mut tunnel, out);
-        self.phase = Phase::Leaving(tunnel, farewell);
+        let mut exit_notification = ExitNotification::new(now, manner, exit_notifications);
+        exit_notification.tick(now, &mut tunnel, out);
+        self.phase = Phase::Leaving(tunnel, exit_notification);
         Ok(())
     }
 
     /// Ends the attempt once the server knows, or had time enough.
-    fn check_farewell(&self, now: Instant) -> Result<(), Ended> {
+    fn check_exit_notification(&self, now: Instant) -> Result<(), Ended> {
         match &self.phase {
-            Phase::Leaving(_, farewell)
-                if farewell.is_over(now, self.keyring.all_acknowledged()) =>
+            Phase::Leaving(_, exit_notification)
+                if exit_notification.is_over(now, self.keyring.all_acknowledged()) =>
             {
                 Err(Ended::Stopped)
             }

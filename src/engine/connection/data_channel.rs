@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::agree::{Agreed, interval, tun_mtu};
-use super::echo::Echo;
+use super::icmp_echo::IcmpEcho;
 use super::path_probe::{PathProbe, Size, Step, Verdict};
 use crate::config::{ConnectionConfig, Transport};
 use crate::crypto::static_key::{KeyDirection, StaticKey};
@@ -23,7 +23,7 @@ pub(super) struct Tunnel {
     session_limit: Option<(Instant, Duration)>,
     probe: PathProbe,
     /// The server answers no questions of OpenVPN's own about packets: its host is asked for echoes.
-    echo: Option<Echo>,
+    echo: Option<IcmpEcho>,
     /// The largest packets that pass, as far as it was found that not all do.
     path_limit: Option<Size>,
 }
@@ -102,7 +102,7 @@ impl Tunnel {
                     None => continue,
                 },
                 Step::Done(Verdict::NoAnswer) if self.echo.is_none() => {
-                    self.echo = Echo::new(&self.options.tunnel);
+                    self.echo = IcmpEcho::new(&self.options.tunnel);
                     if self.echo.is_some() {
                         self.probe.begin(now);
                     }
@@ -208,7 +208,7 @@ impl Tunnel {
         let changed = keepalive(&self.options) != keepalive(&options);
         self.options = options;
         if self.echo.is_some() {
-            self.echo = Echo::new(&self.options.tunnel);
+            self.echo = IcmpEcho::new(&self.options.tunnel);
         }
         if changed {
             self.set_keepalive(now, config);
