@@ -97,8 +97,8 @@ const STORIES: &[Story] = stories![
     trouble::a_restarted_netcfg_serves_the_session_again,
     trouble::a_frozen_session_is_killed,
     trouble::the_starter_leaves_and_comes_back,
-    unauthenticated::other_accounts_are_refused_everything,
-    unauthenticated::ten_thousand_strange_calls_leave_it_serving,
+    unauthorized::other_accounts_are_refused_everything,
+    unauthorized::ten_thousand_strange_calls_leave_it_serving,
     states::methods_are_answered_as_by_the_stock_backend,
 ];
 
