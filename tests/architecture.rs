@@ -163,6 +163,7 @@ const TOP_LEVEL: &[&str] = &[
     ".ci",
     ".gitignore",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "LICENSE-APACHE",
     "LICENSE-MIT",

@@ -10,8 +10,8 @@ pub(crate) struct Arguments {
     pub(crate) list: bool,
     /// So many cells at once.
     pub(crate) jobs: usize,
-    /// The table becomes the README's.
-    pub(crate) write_readme: bool,
+    /// The table becomes the one of the document.
+    pub(crate) write_table: bool,
     words: Vec<String>,
     releases: Vec<Release>,
 }
@@ -22,7 +22,7 @@ impl Arguments {
         let mut this = Self {
             list: false,
             jobs: 4,
-            write_readme: false,
+            write_table: false,
             words: Vec::new(),
             releases: Vec::new(),
         };
@@ -30,7 +30,7 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--list" => this.list = true,
-                "--write-readme" => this.write_readme = true,
+                "--write-table" => this.write_table = true,
                 "--jobs" => {
                     let number = arguments.next().and_then(|text| text.parse().ok());
                     this.jobs = number.unwrap_or(this.jobs);

@@ -1,8 +1,8 @@
 //! Every feature with every release of the server: a table whose rows are features, whose columns are servers.
 //!
-//! `cargo test --test interop -- [WORD...] [--release R] [--jobs N] [--list] [--write-readme]`: only rows that contain a
-//! word, only one release, so many cells at once, only names, and the table written to the README. Without words and
-//! releases the table must be the README's.
+//! `cargo test --test interop -- [WORD...] [--release R] [--jobs N] [--list] [--write-table]`: only rows that contain a
+//! word, only one release, so many cells at once, only names, and the table written to the document. Without words and
+//! releases the table must be the document's.
 //!
 //! Needs root, iproute2, `/dev/net/tun`, openvpn and openssl; the servers live in roots that mmdebstrap makes once.
 //! What cannot run prints `skipped:` and why.
@@ -71,10 +71,10 @@ fn main() -> ExitCode {
     println!("{table}");
     let mut fine = table.report_failures();
     if arguments.is_everything() && fine {
-        fine = if arguments.write_readme {
-            table.write_readme()
+        fine = if arguments.write_table {
+            table.write_table()
         } else {
-            table.is_in_readme()
+            table.is_in_document()
         };
     }
     if fine {

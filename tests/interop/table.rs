@@ -1,4 +1,4 @@
-//! The table as text, and in the README.
+//! The table as text, and in `packaging/doc/interoperability.md`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,28 +41,30 @@ impl<'a> Table<'a> {
         fine
     }
 
-    /// Whether the README holds this table; says so if it does not.
-    pub(crate) fn is_in_readme(&self) -> bool {
-        let readme = std::fs::read_to_string(readme()).unwrap_or_default();
+    /// Whether the document holds this table; says so if it does not.
+    pub(crate) fn is_in_document(&self) -> bool {
+        let text = std::fs::read_to_string(document()).unwrap_or_default();
         let fits =
-            parts(&readme).is_some_and(|(_, table, _)| table.trim() == self.to_string().trim());
+            parts(&text).is_some_and(|(_, table, _)| table.trim() == self.to_string().trim());
         if !fits {
             println!(
-                "the README's table is another one: `tests/interop/run --write-readme` writes this one"
+                "the document's table is another one: `tests/interop/run --write-table` writes this one"
             );
         }
         fits
     }
 
-    /// Puts this table into the README; `false`: there is no place for it.
-    pub(crate) fn write_readme(&self) -> bool {
-        let text = std::fs::read_to_string(readme()).unwrap_or_default();
+    /// Puts this table into the document; `false`: there is no place for it.
+    pub(crate) fn write_table(&self) -> bool {
+        let text = std::fs::read_to_string(document()).unwrap_or_default();
         let Some((before, _, after)) = parts(&text) else {
-            println!("the README has no place for the table: {BEGIN} and {END}");
+            println!(
+                "packaging/doc/interoperability.md has no place for the table: {BEGIN} and {END}"
+            );
             return false;
         };
         let text = format!("{before}{BEGIN}\n{self}{END}{after}");
-        std::fs::write(readme(), text).is_ok()
+        std::fs::write(document(), text).is_ok()
     }
 }
 
@@ -98,14 +100,14 @@ impl fmt::Display for Table<'_> {
 }
 
 /// What is before the table, the table, and what is after it.
-fn parts(readme: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = readme.split_once(BEGIN)?;
+fn parts(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once(BEGIN)?;
     let (table, after) = rest.split_once(END)?;
     Some((before, table, after))
 }
 
-fn readme() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/doc/interoperability.md")
 }
 
 const BEGIN: &str = "<!-- interop:begin -->";

@@ -35,10 +35,10 @@ fn each_pitfall_has_its_number_and_each_test_that_it_names_exists() {
     assert_eq!(numbered, listed);
 }
 
-/// Numbers after `#` in the README's table.
+/// Numbers after `#` in the table of interoperability.
 fn numbers_in_the_table() -> BTreeSet<String> {
-    let readme = read("README.md");
-    let (_, rest) = readme
+    let document = read("packaging/doc/interoperability.md");
+    let (_, rest) = document
         .split_once("<!-- interop:begin -->")
         .expect("a table begins");
     let (table, _) = rest

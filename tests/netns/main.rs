@@ -10,6 +10,7 @@
 mod common;
 
 mod compression;
+mod example;
 mod lasting;
 mod load;
 mod load_capture;
