@@ -1,11 +1,15 @@
 //! The command line, and `check PROFILE` and `connect PROFILE`: the front of the loop without a bus.
 
+pub mod follow;
 pub mod kill_switch;
+pub mod login;
 pub mod manual;
 #[cfg(feature = "benchmark")]
 pub mod mirror;
+pub mod openmetrics;
 pub mod sessions;
 pub mod show;
+pub mod style;
 pub mod terminal;
 
 use std::io::{self, Write};
@@ -21,7 +25,7 @@ use tracing::{debug, error};
 use crate::bus;
 use crate::cli::kill_switch::KillSwitchCommand;
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
-use crate::cli::sessions::{ListArgs, SessionName};
+use crate::cli::sessions::{ListArgs, SessionName, StatisticsArgs, StatusArgs};
 use crate::daemon::check::CheckReport;
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
@@ -89,6 +93,8 @@ pub enum Command {
     Forget(UpkeepArgs),
     /// Show the sessions of units.
     List(ListArgs),
+    /// Answer what a session waits for, from this terminal.
+    Login(SessionName),
     /// Leave the server, keep the session.
     Pause(SessionName),
     /// Connect a session again.
@@ -96,9 +102,9 @@ pub enum Command {
     /// Go on after a pause.
     Resume(SessionName),
     /// Show the counters of a session.
-    Statistics(SessionName),
-    /// Show what a session is doing.
-    Status(SessionName),
+    Statistics(StatisticsArgs),
+    /// Show what a session is doing, or all of them.
+    Status(StatusArgs),
     /// Let nothing leave this machine but through a tunnel; for openvpn3-backend-killswitch@.service.
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),
@@ -279,7 +285,8 @@ fn line(summary: &Summary) -> String {
     )
 }
 
-fn say(text: &str) {
+/// Says it on standard output.
+pub(crate) fn say(text: &str) {
     // Who closed our standard output does not want to know.
     let mut out = io::stdout().lock();
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));

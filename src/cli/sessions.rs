@@ -8,7 +8,9 @@ use zbus::names::BusName;
 use zbus::{Connection, Proxy, fdo};
 
 use crate::bus::names;
-use crate::cli::show::{StatusReport, table};
+use crate::cli::show::{SessionReport, table};
+use crate::cli::style::Style;
+use crate::cli::{follow, openmetrics};
 use crate::openvpn3::administration::INTERFACE;
 use crate::sys::wall_time;
 use crate::systemd::exit;
@@ -18,11 +20,46 @@ use crate::systemd::unit::Instance;
 /// What is asked of one session.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SessionName {
-    /// The instance of the unit openvpn3-backend@.service.
+    /// The instance of the unit openvpn3-backend@.service, or the unit's whole name.
+    #[arg(value_name = "INSTANCE", value_parser = instance_of)]
     pub instance: String,
-    /// For programs.
-    #[arg(long)]
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StatusArgs {
+    /// The instance of the unit openvpn3-backend@.service, or the unit's whole name; without one, every session.
+    #[arg(value_name = "INSTANCE", value_parser = instance_of)]
+    pub instance: Option<String>,
+    /// For programs: one object, without INSTANCE an array of them.
+    #[arg(long, conflicts_with = "follow")]
     pub json: bool,
+    /// Draw all of it on the terminal, anew each second, until Ctrl-C.
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// Arguments of `statistics`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StatisticsArgs {
+    /// The instance of the unit openvpn3-backend@.service, or the unit's whole name.
+    #[arg(value_name = "INSTANCE", value_parser = instance_of, required_unless_present = "openmetrics")]
+    pub instance: Option<String>,
+    /// For programs.
+    #[arg(long, conflicts_with = "openmetrics")]
+    pub json: bool,
+    /// Metrics of every session (or of one) in the text format of OpenMetrics.
+    #[arg(long)]
+    pub openmetrics: bool,
+}
+
+/// `office` of `office`, `openvpn3-backend@office` and `openvpn3-backend@office.service`.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants it so")]
+pub(crate) fn instance_of(argument: &str) -> Result<String, String> {
+    let name = argument
+        .strip_prefix("openvpn3-backend@")
+        .unwrap_or(argument);
+    Ok(name.strip_suffix(".service").unwrap_or(name).to_owned())
 }
 
 /// Which list is wanted.
@@ -36,7 +73,7 @@ pub struct ListArgs {
 /// What is done to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Say goodbye and end.
+    /// Send the exit notification and end.
     Disconnect,
     /// Leave the server, keep the session.
     Pause,
@@ -44,10 +81,6 @@ pub enum Verb {
     Restart,
     /// Go on after a pause.
     Resume,
-    /// The counters.
-    Statistics,
-    /// What it is doing.
-    Status,
 }
 
 /// `list`.
@@ -55,66 +88,122 @@ pub enum Verb {
 pub fn list(args: &ListArgs) -> ExitCode {
     finish(run(async {
         let bus = Connection::system().await?;
-        let mut sessions = Vec::new();
-        for name in backends(&bus).await? {
-            // Sessions of a session manager answer to it alone, and others may end meanwhile.
-            if let Ok(status_report) = status_report(&bus, &name).await {
-                sessions.push(status_report);
-            }
+        let Seen { sessions, refused } = all(&bus).await?;
+        if args.json {
+            return Ok(array(&sessions));
         }
-        sessions.sort_by(|one, other| one.text("instance").cmp(other.text("instance")));
-        Ok(if args.json {
-            let all: Vec<String> = sessions.iter().map(StatusReport::json).collect();
-            format!("[{}]", all.join(","))
-        } else {
-            table(&sessions)
+        let mut text = table(&sessions, Style::of_stdout());
+        if refused > 0 {
+            text.push_str(&format!(
+                "\n{refused} more that may not be shown to this account: ask as root, or see polkit's action \
+                 net.openvpn.v3.backends.manage-sessions"
+            ));
+        }
+        Ok(text)
+    }))
+}
+
+/// `status`.
+#[must_use]
+pub fn status(args: &StatusArgs) -> ExitCode {
+    finish(run(async {
+        let bus = Connection::system().await?;
+        let gather = async || match &args.instance {
+            Some(instance) => {
+                let name = bus_name(&bus, instance).await?;
+                Ok(vec![described(&bus, &name).await?])
+            }
+            None => all(&bus).await.map(|seen| seen.sessions),
+        };
+        if args.follow {
+            return follow::follow(gather).await;
+        }
+        let sessions = gather().await?;
+        if args.json {
+            return Ok(match (&args.instance, sessions.first()) {
+                (Some(_), Some(session)) => session.json(),
+                _ => array(&sessions),
+            });
+        }
+        let style = Style::of_stdout();
+        let blocks: Vec<String> = sessions
+            .iter()
+            .map(|session| session.status(wall_time::now(), style))
+            .collect();
+        Ok(match blocks.is_empty() {
+            true => "no session runs".to_owned(),
+            false => blocks.join("\n\n"),
         })
     }))
 }
 
-/// Asks one session, or tells it something.
+/// `statistics`.
 #[must_use]
-pub fn one(args: &SessionName, verb: Verb) -> ExitCode {
+pub fn statistics(args: &StatisticsArgs) -> ExitCode {
+    finish(run(async {
+        let bus = Connection::system().await?;
+        let Some(instance) = &args.instance else {
+            return Ok(openmetrics::text(&all(&bus).await?.sessions));
+        };
+        let name = bus_name(&bus, instance).await?;
+        if args.openmetrics {
+            return Ok(openmetrics::text(&[described(&bus, &name).await?]));
+        }
+        let session = session(&bus, &name).await?;
+        let counters: BTreeMap<String, i64> = session.call("Statistics", &()).await?;
+        let counters = SessionReport::from_counters(counters);
+        Ok(if args.json {
+            counters.json()
+        } else {
+            counters.lines()
+        })
+    }))
+}
+
+/// Tells one session something.
+#[must_use]
+pub fn tell(args: &SessionName, verb: Verb) -> ExitCode {
     finish(run(async {
         let bus = Connection::system().await?;
         let name = bus_name(&bus, &args.instance).await?;
         let session = session(&bus, &name).await?;
-        let status_report = match verb {
-            Verb::Disconnect | Verb::Restart | Verb::Resume => {
-                let () = session.call(verb.method(), &()).await?;
-                return Ok(String::new());
-            }
-            Verb::Pause => {
-                let () = session.call(verb.method(), &(REASON)).await?;
-                return Ok(String::new());
-            }
-            Verb::Statistics => {
-                let counters: BTreeMap<String, i64> = session.call(verb.method(), &()).await?;
-                StatusReport::from_counters(counters)
-            }
-            Verb::Status => status_report(&bus, &name).await?,
-        };
-        Ok(if args.json {
-            status_report.json()
-        } else if verb == Verb::Status {
-            status_report.status(wall_time::now())
-        } else {
-            status_report.lines()
-        })
+        match verb {
+            Verb::Disconnect => session.call("Disconnect", &()).await?,
+            Verb::Pause => session.call("Pause", &(REASON)).await?,
+            Verb::Restart => session.call("Restart", &()).await?,
+            Verb::Resume => session.call("Resume", &()).await?,
+        }
+        Ok(String::new())
     }))
 }
 
-impl Verb {
-    const fn method(self) -> &'static str {
-        match self {
-            Self::Disconnect => "Disconnect",
-            Self::Pause => "Pause",
-            Self::Restart => "Restart",
-            Self::Resume => "Resume",
-            Self::Statistics => "Statistics",
-            Self::Status => "Describe",
+/// All sessions that could be asked.
+struct Seen {
+    /// By the names of their instances.
+    sessions: Vec<SessionReport>,
+    /// How many would not answer this account.
+    refused: usize,
+}
+
+async fn all(bus: &Connection) -> zbus::Result<Seen> {
+    let (mut sessions, mut refused) = (Vec::new(), 0);
+    for name in backends(bus).await? {
+        match described(bus, &name).await {
+            Ok(session) => sessions.push(session),
+            Err(zbus::Error::MethodError(error, ..)) if error.ends_with(".AccessDenied") => {
+                refused += 1;
+            }
+            // It ended meanwhile.
+            Err(_) => {}
         }
     }
+    sessions.sort_by(|one, other| one.text("instance").cmp(other.text("instance")));
+    Ok(Seen { sessions, refused })
+}
+
+fn array(sessions: &[SessionReport]) -> String {
+    let all: Vec<String> = sessions.iter().map(SessionReport::json).collect();
+    format!("[{}]", all.join(","))
 }
 
 const REASON: &str = "the administrator asks for it";
@@ -127,34 +216,32 @@ fn run(work: impl Future<Output = zbus::Result<String>>) -> zbus::Result<String>
     runtime.block_on(work)
 }
 
+/// Says it on standard error, behind the program's name.
+pub(crate) fn complain(text: &str) {
+    drop(writeln!(io::stderr(), "openvpn3-backend: {text}"));
+}
+
 fn finish(outcome: zbus::Result<String>) -> ExitCode {
-    let (said, code) = match outcome {
+    let error = match outcome {
         Ok(text) if text.is_empty() => return ExitCode::SUCCESS,
-        Ok(text) => (writeln!(io::stdout(), "{text}"), ExitCode::SUCCESS),
-        Err(zbus::Error::MethodError(name, text, _)) => {
-            let text = text.unwrap_or_else(|| name.to_string());
-            (
-                writeln!(io::stderr(), "openvpn3-backend: {text}"),
-                ExitCode::FAILURE,
-            )
+        Ok(text) => {
+            return match writeln!(io::stdout(), "{text}") {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
         }
-        Err(zbus::Error::InputOutput(error)) => (
-            writeln!(
-                io::stderr(),
-                "openvpn3-backend: the system bus cannot be asked: {error}; sessions do not need it, and systemctl status \
-                 shows them without it"
-            ),
-            ExitCode::FAILURE,
-        ),
-        Err(error) => (
-            writeln!(io::stderr(), "openvpn3-backend: {error}"),
-            ExitCode::FAILURE,
-        ),
+        Err(error) => error,
     };
-    if said.is_err() {
-        return ExitCode::FAILURE;
+    match error {
+        zbus::Error::MethodError(name, text, _) => {
+            complain(&text.unwrap_or_else(|| name.to_string()));
+        }
+        zbus::Error::InputOutput(error) => complain(&format!(
+            "the system bus cannot be asked: {error}; sessions do not need it, and systemctl status shows them without it"
+        )),
+        error => complain(&error.to_string()),
     }
-    code
+    ExitCode::FAILURE
 }
 
 /// The bus names of all sessions.
@@ -211,7 +298,23 @@ async fn session<'a>(bus: &Connection, name: &'a str) -> zbus::Result<Proxy<'a>>
     Proxy::new(bus, name, names::SESSION_PATH, INTERFACE).await
 }
 
-async fn status_report(bus: &Connection, name: &str) -> zbus::Result<StatusReport> {
+async fn described(bus: &Connection, name: &str) -> zbus::Result<SessionReport> {
     let told = session(bus, name).await?.call("Describe", &()).await?;
-    Ok(StatusReport::from_bus(told))
+    Ok(SessionReport::from_bus(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_as_good_a_name_as_its_instance() {
+        for name in [
+            "office",
+            "openvpn3-backend@office",
+            "openvpn3-backend@office.service",
+        ] {
+            assert_eq!(instance_of(name).as_deref(), Ok("office"));
+        }
+    }
 }

@@ -1,17 +1,18 @@
-//! Facts of sessions, written for people and for programs.
+//! What sessions tell of themselves, written for people and for programs.
 
 use std::collections::BTreeMap;
 
 use zbus::zvariant::{OwnedValue, Value};
 
+use crate::cli::style::{Mood, Style};
 use crate::control::status_report::{StatusField, TABLE};
 use crate::sys::wall_time;
 
-/// Facts as they came over the bus.
+/// What one session told over the bus.
 #[derive(Debug, Default)]
-pub(crate) struct StatusReport(BTreeMap<String, StatusField>);
+pub(crate) struct SessionReport(BTreeMap<String, StatusField>);
 
-impl StatusReport {
+impl SessionReport {
     /// What the bus told. A value of a kind that no fact has is left out.
     pub(crate) fn from_bus(told: BTreeMap<String, OwnedValue>) -> Self {
         let told = told.into_iter();
@@ -39,7 +40,8 @@ impl StatusReport {
         }
     }
 
-    fn number(&self, name: &str) -> Option<u64> {
+    /// A number, if there is one of this name.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         match self.0.get(name) {
             Some(StatusField::Number(number)) => Some(*number),
             Some(StatusField::List(_) | StatusField::Text(_)) | None => None,
@@ -80,9 +82,31 @@ impl StatusReport {
         lines.join("\n")
     }
 
+    /// Whether the tunnel carries traffic.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.text("state").starts_with("connected")
+    }
+
+    /// What the state means to a person.
+    pub(crate) fn mood(&self) -> Mood {
+        if !self.text("question").is_empty() {
+            Mood::Bad
+        } else if self.is_connected() {
+            Mood::Good
+        } else {
+            Mood::Waiting
+        }
+    }
+
     /// What an administrator wants to know, in the form of `systemctl status`. `now` is in seconds since 1970.
-    pub(crate) fn status(&self, now: Option<u64>) -> String {
-        let mut lines = vec![format!("{}: {}", self.text("instance"), self.state(now))];
+    pub(crate) fn status(&self, now: Option<u64>, style: Style) -> String {
+        let heading = format!(
+            "{} {}: {}",
+            style.dot(self.mood()),
+            self.text("instance"),
+            self.state(now)
+        );
+        let mut lines = vec![heading];
         let rows = [
             ("Profile", self.profile()),
             ("Doing", self.activity()),
@@ -99,11 +123,12 @@ impl StatusReport {
             ("Traffic", self.traffic()),
         ];
         let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-        lines.extend(rows.map(|(name, value)| format!("{name:>11}: {value}")));
+        lines.extend(rows.map(|(name, value)| style.wrap(&format!("{name:>11}: "), &value)));
         lines.join("\n")
     }
 
-    fn state(&self, now: Option<u64>) -> String {
+    /// What it is at and since when.
+    pub(crate) fn state(&self, now: Option<u64>) -> String {
         let state = self.text("state");
         match (self.number("since_seconds"), now) {
             (Some(since), Some(now)) => {
@@ -133,7 +158,10 @@ impl StatusReport {
     fn question(&self) -> String {
         match self.text("question") {
             "" => String::new(),
-            question => format!("{question} (systemd-tty-ask-password-agent --query)"),
+            question => format!(
+                "{question} (answer with: openvpn3-backend login {})",
+                self.text("instance")
+            ),
         }
     }
 
@@ -206,30 +234,34 @@ impl StatusReport {
     }
 }
 
-/// A table of sessions.
-pub(crate) fn table(sessions: &[StatusReport]) -> String {
-    let row = |cells: [&str; 4]| {
-        format!(
-            "{:16} {:10} {:24} {}",
-            cells[0], cells[1], cells[2], cells[3]
-        )
+/// A table of sessions, within the columns of a terminal.
+pub(crate) fn table(sessions: &[SessionReport], style: Style) -> String {
+    let width = sessions
+        .iter()
+        .map(|session| session.text("instance").chars().count())
+        .chain(["INSTANCE".len()])
+        .max()
+        .unwrap_or(0)
+        .min(24);
+    let row = |instance: &str, device: &str, age: &str, state: &str| {
+        style.cut(&format!("{instance:width$} {device:8} {age:>8} {state}"))
     };
-    let mut lines = vec![row(["INSTANCE", "DEVICE", "SERVER", "STATE"])];
-    lines.extend(sessions.iter().map(|status_report| {
-        let [instance, device, server] =
-            ["instance", "device", "server"].map(|it| status_report.text(it));
-        row([
-            instance,
-            device,
-            server,
-            &status_report.state(wall_time::now()),
-        ])
+    let mut lines = vec![row("INSTANCE", "DEVICE", "FOR", "STATE")];
+    let now = wall_time::now();
+    lines.extend(sessions.iter().map(|session| {
+        let age = match (session.number("since_seconds"), now) {
+            (Some(since), Some(now)) => wall_time::span(now.saturating_sub(since)),
+            _ => String::new(),
+        };
+        let [instance, device, state] =
+            ["instance", "device", "state"].map(|name| session.text(name));
+        style.paint(session.mood(), &row(instance, device, &age, state))
     }));
     lines.join("\n")
 }
 
 /// `1.2 MB`, by powers of a thousand.
-fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let mut unit = 1;
     for name in ["B", "kB", "MB", "GB", "TB"] {
         if count / unit < 1000 || name == "TB" {
@@ -290,10 +322,10 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn status_report() -> StatusReport {
+    pub(crate) fn session_report() -> SessionReport {
         let text = |text: &str| StatusField::Text(text.to_owned());
         let list =
             |items: &[&str]| StatusField::List(items.iter().map(ToString::to_string).collect());
@@ -315,7 +347,7 @@ mod tests {
             ("renegotiation_in_seconds", StatusField::Number(3000)),
         ];
         let status_report = status_report.into_iter();
-        StatusReport(
+        SessionReport(
             status_report
                 .map(|(name, fact)| (name.to_owned(), fact))
                 .collect(),
@@ -324,10 +356,10 @@ mod tests {
 
     #[test]
     fn json_has_types_and_is_escaped() {
-        let mut status_report = status_report();
+        let mut report = session_report();
         let strange = StatusField::Text("a \"b\"\n".to_owned());
-        status_report.0.insert("detail".to_owned(), strange);
-        let json = status_report.json();
+        report.0.insert("detail".to_owned(), strange);
+        let json = report.json();
         assert!(
             json.starts_with("{\"instance\":\"office\",\"state\":"),
             "{json}"
@@ -343,12 +375,12 @@ mod tests {
 
     #[test]
     fn people_read_what_an_administrator_asks_first() {
-        let text = status_report().status(Some(951_782_460));
+        let text = session_report().status(Some(951_782_460), Style::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
             [
-                "office: connected to vpn.example by tun0 since 2000-02-29 00:00:00 UTC (60 s)",
+                "\u{25cf} office: connected to vpn.example by tun0 since 2000-02-29 00:00:00 UTC (60 s)",
                 "     Server: vpn.example 192.0.2.1 udp port 1194",
                 "     Cipher: AES-256-GCM",
                 "  Handshake: 10 min ago, the next in 50 min",
@@ -373,7 +405,7 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            StatusReport::from_bus(told).json(),
+            SessionReport::from_bus(told).json(),
             "{\"a\":\"x\",\"b\":7,\"c\":[\"y\"]}"
         );
     }

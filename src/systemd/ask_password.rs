@@ -17,6 +17,9 @@ use openvpn_engine::session::Visibility;
 /// Where agents look for questions.
 pub const DIRECTORY: &str = "/run/systemd/ask-password";
 
+/// What the ids of our questions begin with; behind it is the instance's name, a dash and a number.
+pub const ID_PREFIX: &str = "openvpn3-backend:";
+
 /// One question that the agents show. Dropping it takes it back from them.
 #[derive(Debug)]
 pub struct AgentQuestion {
@@ -96,7 +99,7 @@ impl AgentQuestion {
             .collect();
         format!(
             "[Ask]\nPID={}\nSocket={}\nAcceptCached=0\nEcho={}\nNotAfter=0\nMessage={message}\nIcon=network-vpn\n\
-             Id=openvpn3-backend:{id}\n",
+             Id={ID_PREFIX}{id}\n",
             std::process::id(),
             self.files.socket.display(),
             u8::from(visibility == Visibility::Shown),

@@ -1,6 +1,7 @@
 //! The manual pages and the completions of shells, made from the tables that the program itself works by.
 
 pub mod commands;
+mod completions;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -54,14 +55,7 @@ pub fn manual(args: &ManualArgs) -> ExitCode {
 /// `completions`: writes a shell's completions.
 #[must_use]
 pub fn completions(args: &CompletionsArgs) -> ExitCode {
-    written(&script(args.shell))
-}
-
-/// The completions of a shell, as a script of it.
-fn script(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
-    script
+    written(completions::script(args.shell).as_bytes())
 }
 
 /// A page, in the language of `man(7)`.
@@ -134,7 +128,7 @@ fn written(bytes: &[u8]) -> ExitCode {
     }
 }
 
-const NAME: &str = "openvpn3-backend";
+pub(crate) const NAME: &str = "openvpn3-backend";
 
 #[cfg(test)]
 mod tests {
