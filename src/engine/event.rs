@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::crypto::cipher::Cipher;
+pub use super::data::diagnosis::Undecodable;
 use super::error::ConnectionError;
 use super::profile::pushed::PushedOptions;
 use super::secret::SecretText;
@@ -105,6 +106,8 @@ pub enum Event {
     Stage(Stage),
     /// The server gave a token that replaces the password.
     Token(AuthToken),
+    /// Packets come from the server, and nothing of use is in them; each cause is named once.
+    Undecodable(Undecodable),
 }
 
 /// How far an attempt has come.

@@ -8,6 +8,7 @@ use super::icmp_echo::IcmpEcho;
 use super::path_probe::{PathProbe, Size, Step, Verdict};
 use crate::config::{ConnectionConfig, Transport};
 use crate::crypto::static_key::{KeyDirection, StaticKey};
+use crate::data::diagnosis::{Diagnosis, Evidence, Undecodable};
 use crate::data::key::DataKey;
 use crate::data::plane::{DataPlane, DataSetup};
 use crate::error::ConnectionError;
@@ -26,6 +27,10 @@ pub(super) struct Tunnel {
     echo: Option<IcmpEcho>,
     /// The largest packets that pass, as far as it was found that not all do.
     path_limit: Option<Size>,
+    diagnosis: Diagnosis,
+    /// The header of `fragment` is expected.
+    fragment: bool,
+    undecodable: Option<Undecodable>,
 }
 
 /// What is to be done about the path to the server.
@@ -56,6 +61,9 @@ impl Tunnel {
             probe: PathProbe::default(),
             echo: None,
             path_limit: None,
+            diagnosis: Diagnosis::default(),
+            fragment: config.data.fragment.is_some(),
+            undecodable: None,
         };
         tunnel.set_keepalive(now, config);
         tunnel
@@ -159,7 +167,10 @@ impl Tunnel {
 
     /// Opens a data packet where it lies.
     pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Option<Range<usize>> {
-        let inner = self.data.open(now, packet)?;
+        let Some(inner) = self.data.open(now, packet) else {
+            self.diagnose(now);
+            return None;
+        };
         if let Some(echo) = self.echo {
             if packet
                 .get(inner.clone())
@@ -171,6 +182,27 @@ impl Tunnel {
         }
         self.note_traffic(now, inner.len());
         Some(inner)
+    }
+
+    /// Says why nothing of use arrives, where that is so.
+    #[cold]
+    fn diagnose(&mut self, now: Instant) {
+        let evidence = Evidence {
+            stats: self.data.stats(),
+            heard_at: self.data.heard_at(),
+            compressed: self.data.compressed(),
+            framing: self.agreed.framing,
+            fragment: self.fragment,
+        };
+        if let Some(cause) = self.diagnosis.look(now, evidence) {
+            tracing::warn!(%cause, "nothing of use arrives through the tunnel");
+            self.undecodable = Some(cause);
+        }
+    }
+
+    /// Why nothing of use arrives, if that was found out since the last time.
+    pub(super) const fn take_undecodable(&mut self) -> Option<Undecodable> {
+        self.undecodable.take()
     }
 
     /// The packet that came compressed.
@@ -238,6 +270,7 @@ impl Tunnel {
         [
             named(self.data.deadline(), "keepalive"),
             named(self.probe.deadline(), "path probe"),
+            named(self.undecodable.map(|_| self.data.heard_at()), "diagnosis"),
             named(self.session_limit.map(|(at, _)| at), "session timeout"),
             named(
                 self.activity.as_ref().and_then(Activity::deadline),

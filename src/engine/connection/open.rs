@@ -420,6 +420,9 @@ impl OpenConnection {
 }
 
 fn follow_path(now: Instant, tunnel: &mut Tunnel, out: &mut Outputs) {
+    if let Some(cause) = tunnel.take_undecodable() {
+        out.event(Event::Undecodable(cause));
+    }
     while let Some(news) = tunnel.path_news(now) {
         match news {
             PathNews::Ask(packet) => out.transmit(&packet),

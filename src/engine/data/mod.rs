@@ -3,6 +3,7 @@
 pub(crate) mod checksum;
 pub(crate) mod classic;
 pub(crate) mod coalesce;
+pub(crate) mod diagnosis;
 pub(crate) mod epoch;
 mod flow;
 mod fragment;

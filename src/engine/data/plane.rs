@@ -84,6 +84,8 @@ pub struct DataPlane {
     keepalive: Keepalive,
     /// For compressed packets, if they are let in.
     inflater: Option<Inflater>,
+    /// How many packets were refused because they were compressed.
+    compressed: u64,
     /// For payloads in pieces, if `fragment` is in use.
     joiner: Option<Box<Joiner>>,
     fragment: Option<PacketLimit>,
@@ -114,6 +116,7 @@ impl DataPlane {
     #[must_use]
     pub fn new(setup: DataSetup, now: Instant) -> Self {
         Self {
+            compressed: 0,
             inflater: match setup.compression {
                 CompressionPolicy::Asymmetric => Some(Inflater::new(
                     usize::from(setup.tun_mtu_max.max(setup.tun_mtu)) + INFLATE_MARGIN,
@@ -274,6 +277,12 @@ impl DataPlane {
         }
     }
 
+    /// How many packets were refused because they were compressed, and no option allows that.
+    #[must_use]
+    pub const fn compressed(&self) -> u64 {
+        self.compressed
+    }
+
     /// How many bytes [`DataPlane::seal`] needs in front of a payload (exactly) and behind it (at most).
     #[must_use]
     pub fn seal_room(&self) -> (usize, usize) {
@@ -421,7 +430,10 @@ impl DataPlane {
                 (bytes, Some(payload))
             }
             Content::Compressed(algorithm, block) => {
-                let inflater = self.inflater.as_mut().ok_or(DropReason::Compress)?;
+                let Some(inflater) = &mut self.inflater else {
+                    self.compressed += 1;
+                    return Err(DropReason::Compress);
+                };
                 let block = packet.get(block).ok_or(DropReason::Buffer)?;
                 (inflater.inflate(algorithm, block)?, None)
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::super::config::build::{ConnectionTemplate, TemplateError};
-use super::super::event::PathLimit;
+use super::super::event::{PathLimit, Undecodable};
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::command::{Accepted, Refusal};
@@ -37,6 +37,8 @@ pub(super) struct ActiveSession {
     pub(super) phase: Phase,
     /// What passes on the way to the server, if not all does.
     pub(super) path_limit: Option<PathLimit>,
+    /// Why nothing of use arrives through the tunnel, if that is so.
+    pub(super) undecodable: Option<Undecodable>,
     /// The longest packets that the connection takes, if it has such a limit.
     pub(super) largest_payload: Option<u16>,
     pub(super) config_path: String,
@@ -86,6 +88,7 @@ impl ActiveSession {
                 connect_when_complete: false,
             },
             path_limit: None,
+            undecodable: None,
             largest_payload: None,
             config_path,
             was_connected: false,

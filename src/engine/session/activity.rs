@@ -87,7 +87,8 @@ impl Session {
             Phase::Configuring { .. } => Activity::new(connecting, "setting up the network"),
             Phase::Connected { summary, .. } => Activity::new(
                 format!("connected to {} by {}", summary.host, summary.device.name),
-                "",
+                live.undecodable
+                    .map_or_else(String::new, |cause| cause.to_string()),
             ),
             Phase::Connecting { stage, .. } => {
                 Activity::new(connecting, with_trouble(stage_words(*stage, host)))

@@ -59,6 +59,7 @@ impl ActiveSession {
                     context.push(Effect::ExtendTimeout(PERSON));
                 }
             }
+            Event::Undecodable(cause) => self.undecodable = Some(cause),
             Event::PathLimit(limit) => self.path_limited(context, now, limit),
             Event::Pushed(established) => self.pushed(context, now, established),
             Event::PushUpdated(options) => self.push_updated(context, now, *options),
@@ -110,6 +111,7 @@ impl ActiveSession {
         self.persist_tun = self.settings.persist_tun || options.persist_tun;
         self.settings.retry.end_when_lost = self.ends_when_lost(options);
         self.path_limit = None;
+        self.undecodable = None;
         context.questions.withdraw(InputGroup::AuthPending);
         info!(
             cipher = %established.cipher,
