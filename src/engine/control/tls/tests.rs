@@ -1,7 +1,10 @@
 //! Whole handshakes in memory, against the library's own server.
 
+mod groups;
+
 use std::time::Duration;
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
@@ -63,10 +66,19 @@ fn server(
     ca: Option<&str>,
     version: &'static SupportedProtocolVersion,
 ) -> ServerConnection {
-    let builder =
-        ServerConfig::builder_with_details(Arc::new(default_provider()), Arc::new(In2030))
-            .with_protocol_versions(&[version])
-            .unwrap();
+    server_of(default_provider(), cert, key, ca, version)
+}
+
+fn server_of(
+    provider: CryptoProvider,
+    cert: &str,
+    key: &str,
+    ca: Option<&str>,
+    version: &'static SupportedProtocolVersion,
+) -> ServerConnection {
+    let builder = ServerConfig::builder_with_details(Arc::new(provider), Arc::new(In2030))
+        .with_protocol_versions(&[version])
+        .unwrap();
     let identity = identity(cert, key);
     let builder = match ca {
         Some(ca) => {
