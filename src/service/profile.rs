@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
 use super::profile_copy::ProfileCopy;
+use crate::engine::pki::private_key::kept_elsewhere;
 use crate::engine::profile::error::{Note, ProfileError};
 use crate::engine::profile::lexer::lex;
 use crate::engine::profile::model::{Login, Profile};
@@ -217,6 +218,9 @@ impl ProfileLoader for ProfileFile {
 
 /// Reads a file that the profile names: beside the profile, or where we were started.
 pub(super) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
+    if let Some(place) = kept_elsewhere(file) {
+        return Err(format!("it names {place}; only keys in files can be used"));
+    }
     let beside = folder.join(file);
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     read_limited(&beside)

@@ -364,7 +364,8 @@ fn refused(material: &Material, directive: &str, error: PkiError) -> BlueprintEr
     match error {
         PkiError::PassphraseNeeded => BlueprintError::PassphraseNeeded,
         PkiError::WrongPassphrase => BlueprintError::PassphraseWrong,
-        PkiError::Malformed(_)
+        PkiError::Damaged(_)
+        | PkiError::Malformed(_)
         | PkiError::Mismatch
         | PkiError::Missing(_)
         | PkiError::Unsupported(_) => unusable(material, directive, error),

@@ -135,23 +135,14 @@ fn random<const LENGTH: usize>() -> Result<Zeroizing<[u8; LENGTH]>, GetRandomFai
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::super::pki::fixtures::fixture_bytes;
     use super::*;
 
-    macro_rules! known {
-        ($name:literal) => {
-            *include_bytes!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/data/mlkem/",
-                $name
-            ))
-        };
-    }
-
-    const KEY: [u8; ENCAPSULATION_KEY] = known!("encapsulation-key.bin");
-    const CHANGED: [u8; CIPHERTEXT] = known!("changed.bin");
-    const SENT: [u8; CIPHERTEXT] = known!("ciphertext.bin");
-    const REJECTED: [u8; 32] = known!("rejected.bin");
-    const SECRET: [u8; 32] = known!("secret.bin");
+    const KEY: [u8; ENCAPSULATION_KEY] = *fixture_bytes!("mlkem", "encapsulation-key.bin");
+    const CHANGED: [u8; CIPHERTEXT] = *fixture_bytes!("mlkem", "changed.bin");
+    const SENT: [u8; CIPHERTEXT] = *fixture_bytes!("mlkem", "ciphertext.bin");
+    const REJECTED: [u8; 32] = *fixture_bytes!("mlkem", "rejected.bin");
+    const SECRET: [u8; 32] = *fixture_bytes!("mlkem", "secret.bin");
 
     /// The bytes that `tests/data/mlkem/make` gives to OpenSSL.
     fn multiples<const LENGTH: usize>(of: u8) -> [u8; LENGTH] {
