@@ -31,8 +31,12 @@ impl Strength {
         sha1: true,
         suite_b: false,
     };
-    /// RSA from 1024 bits, SHA-1 allowed.
-    pub const LEGACY: Self = Self::INSECURE;
+    /// RSA from 2048 bits, SHA-1 allowed.
+    pub const LEGACY: Self = Self {
+        rsa_bits: 2048,
+        sha1: true,
+        suite_b: false,
+    };
     /// RSA from 2048 bits, SHA-256 and better.
     pub const PREFERRED: Self = Self {
         rsa_bits: 2048,
