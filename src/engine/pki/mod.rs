@@ -20,6 +20,7 @@ pub mod private_key;
 pub mod revocation;
 mod rsa;
 pub mod signature;
+pub mod validity;
 
 use std::sync::Arc;
 
