@@ -121,7 +121,11 @@ fn authorities(profile: &Profile, trust: &Trust) -> Vec<String> {
         .iter()
         .filter_map(|certificate| match KeyKind::of(certificate.key()) {
             KeyKind::Other(kind) => Some((certificate.subject(), kind)),
-            KeyKind::Ed25519 | KeyKind::P256 | KeyKind::P384 | KeyKind::Rsa { .. } => None,
+            KeyKind::Ed25519
+            | KeyKind::P256
+            | KeyKind::P384
+            | KeyKind::P521
+            | KeyKind::Rsa { .. } => None,
         })
         .collect();
     let word = if unusable.len() == parsed.len() {
@@ -145,7 +149,12 @@ fn authorities(profile: &Profile, trust: &Trust) -> Vec<String> {
 fn blamed(profile: &Profile, error: &TlsSetupError) -> String {
     let key = profile.tls.key.as_ref().or(profile.tls.pkcs12.as_ref());
     match (error, key) {
-        (TlsSetupError::Key(PkiError::Mismatch | PkiError::Unsupported(_)), Some(key)) => {
+        (
+            TlsSetupError::Key(
+                PkiError::Damaged(_) | PkiError::Mismatch | PkiError::Unsupported(_),
+            ),
+            Some(key),
+        ) => {
             format!("{}: key", key.place)
         }
         _ => profile.name.clone(),

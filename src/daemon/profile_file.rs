@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::daemon::executor::{ProfileLoader, Work};
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::log::LogControl;
+use openvpn_engine::pki::kept_elsewhere;
 use openvpn_engine::profile::lex;
 use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
 use openvpn_engine::profile::{Login, Profile};
@@ -217,6 +218,9 @@ impl ProfileLoader for ProfileFile {
 
 /// Reads a file that the profile names: beside the profile, or where we were started.
 pub(crate) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
+    if let Some(place) = kept_elsewhere(file) {
+        return Err(format!("it names {place}; only keys in files can be used"));
+    }
     let beside = folder.join(file);
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     read_limited(&beside)

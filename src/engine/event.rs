@@ -139,7 +139,7 @@ pub struct Established {
     pub cipher: Cipher,
     /// The options, after `pull-filter` and `route-nopull`.
     pub options: PushedOptions,
-    /// The TLS version and suite, as text for people.
+    /// The TLS version, suite and key exchange group, as text for people.
     pub tls: String,
     /// Whether data keys come from the TLS exporter.
     pub exporter_keys: bool,

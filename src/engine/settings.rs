@@ -26,9 +26,9 @@ pub enum TlsVersion {
 /// How strong certificates must be (`tls-cert-profile`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CertProfile {
-    /// Anything that can be verified.
+    /// Anything that can be verified: RSA from 1024 bits, SHA-1 signatures allowed.
     Insecure,
-    /// RSA from 1024 bits, SHA-1 signatures allowed. The default.
+    /// RSA from 2048 bits, SHA-1 signatures allowed. The default.
     #[default]
     Legacy,
     /// RSA from 2048 bits, SHA-256 and better.

@@ -363,7 +363,8 @@ fn refused(material: &Material, directive: &str, error: PkiError) -> TemplateErr
     match error {
         PkiError::PassphraseNeeded => TemplateError::PassphraseNeeded,
         PkiError::WrongPassphrase => TemplateError::PassphraseWrong,
-        PkiError::Malformed(_)
+        PkiError::Damaged(_)
+        | PkiError::Malformed(_)
         | PkiError::Mismatch
         | PkiError::Missing(_)
         | PkiError::Unsupported(_) => unusable(material, directive, error),

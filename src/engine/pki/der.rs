@@ -16,6 +16,9 @@ pub(super) struct Der<'a> {
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(super) const ENUMERATED: u8 = 0x0a;
+pub(super) const UTC_TIME: u8 = 0x17;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
 /// `[0]`, constructed: an explicit tag.
 pub(super) const CONTEXT_0: u8 = 0xa0;
@@ -54,6 +57,13 @@ impl<'a> Der<'a> {
             .ok_or(PkiError::Malformed(what))?;
         self.rest = &self.rest[end..];
         Ok((tag, contents))
+    }
+
+    /// The next value as it stands there, tag and length before its contents.
+    pub(super) fn whole(&mut self, what: &'static str) -> Result<&'a [u8], PkiError> {
+        let before = self.rest;
+        self.any(what)?;
+        Ok(&before[..before.len() - self.rest.len()])
     }
 
     /// The contents of the next value, which has this tag.

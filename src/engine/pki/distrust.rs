@@ -69,12 +69,27 @@ pub enum Reason {
     #[error("the certificate's chain is too long")]
     TooDeep,
     /// Its key is weaker than the profile demands.
-    #[error("the certificate's key is too weak for tls-cert-profile ({0})")]
+    #[error("the certificate's key is too weak for tls-cert-profile ({0}){advice}", advice = advice(.0))]
     WeakKey(KeyKind),
 }
 
 impl Reason {
     pub(super) const fn is_about_signature(&self) -> bool {
         matches!(self, Self::Signature(SignatureError::Invalid))
+    }
+}
+
+/// What lets a short key in, where anything does.
+const fn advice(kind: &KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Rsa { bits: 1024..2048 } => {
+            "; tls-cert-profile insecure allows RSA from 1024 bits"
+        }
+        KeyKind::Ed25519
+        | KeyKind::Other(_)
+        | KeyKind::P256
+        | KeyKind::P384
+        | KeyKind::P521
+        | KeyKind::Rsa { .. } => "",
     }
 }

@@ -1,22 +1,32 @@
-//! The certificates and keys of `tests/data/pki`, for unit tests.
+//! The certificates and keys of `tests/data`, for unit tests.
 
-/// A fixture as text.
+/// A file of `tests/data` as text: its name, or the folder if it is not `pki`, and its name.
 macro_rules! fixture {
     ($name:literal) => {
+        fixture!("pki", $name)
+    };
+    ($folder:literal, $name:expr) => {
         include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/data/pki/",
+            "/../../tests/data/",
+            $folder,
+            "/",
             $name
         ))
     };
 }
 
-/// A fixture as bytes.
+/// The same as bytes.
 macro_rules! fixture_bytes {
     ($name:literal) => {
+        fixture_bytes!("pki", $name)
+    };
+    ($folder:literal, $name:expr) => {
         include_bytes!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/data/pki/",
+            "/../../tests/data/",
+            $folder,
+            "/",
             $name
         ))
     };

@@ -1,23 +1,30 @@
 //! Certificates and private keys: from PEM, DER and PKCS#12 to what TLS needs.
 
+mod algorithm;
 pub(crate) mod certificate;
 pub(crate) mod chain;
+mod crl;
 mod der;
 pub(crate) mod distrust;
+mod ecdsa;
 mod encryption;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod hash;
+mod key_kind;
 pub(crate) mod name;
 pub(crate) mod pem;
 pub(crate) mod pkcs12;
 mod pkcs12_kdf;
 pub(crate) mod private_key;
 pub(crate) mod revocation;
+mod rsa;
 pub(crate) mod signature;
-mod small_rsa;
+pub(crate) mod validity;
 
 pub use self::certificate::Certificate;
-pub use self::signature::KeyKind;
+pub use self::key_kind::KeyKind;
+pub use self::private_key::kept_elsewhere;
 
 use std::sync::Arc;
 
@@ -27,6 +34,8 @@ use rustls::sign::SigningKey;
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use self::crl::RevocationList;
+use self::ecdsa::P521Key;
 use super::secret::SecretText;
 
 /// Our certificate chain, leaf first, and its private key.
@@ -43,13 +52,24 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`PkiError::Unsupported`] with the kind of the key, if there is no cryptography for it.
+    /// [`PkiError::Unsupported`] with the kind of the key, if there is no cryptography for it, [`PkiError::Damaged`] if there
+    /// is and the key is not right, [`PkiError::Malformed`] if it is no key at all.
     pub fn signing_key(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, PkiError> {
-        let loaded = provider.key_provider.load_private_key(self.key.clone_key());
-        loaded.map_err(|_| {
-            let kind = private_key::describe(&self.key);
-            PkiError::Unsupported(format!("a private key of {kind} ({USABLE_KEYS})"))
-        })
+        let kind = private_key::kind_of(&self.key).ok_or(PkiError::Malformed("a private key"))?;
+        let loaded: Option<Arc<dyn SigningKey>> = if kind == KeyKind::P521 {
+            let key = P521Key::read(&self.key, provider.secure_random).ok();
+            key.map(|key| Arc::new(key) as _)
+        } else {
+            let key = self.key.clone_key();
+            provider.key_provider.load_private_key(key).ok()
+        };
+        match loaded {
+            Some(key) => Ok(key),
+            None if kind.can_sign() => Err(PkiError::Damaged(kind.to_string())),
+            None => Err(PkiError::Unsupported(format!(
+                "a private key of {kind} ({USABLE_KEYS})"
+            ))),
+        }
     }
 
     /// Reads `cert`, `key` and `extra-certs`, all PEM. The first certificate of `cert` is the leaf; the rest of it and
@@ -132,6 +152,9 @@ impl Trust {
 /// Why a certificate or key of the profile cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PkiError {
+    /// The private key is of a kind that is fine, but its numbers are not right.
+    #[error("the private key ({0}) is damaged: its numbers do not belong together")]
+    Damaged(String),
     /// Something cannot be read.
     #[error("{0} cannot be read")]
     Malformed(&'static str),
@@ -189,14 +212,12 @@ pub fn revocation_lists(
 ///
 /// # Errors
 ///
-/// [`PkiError::Malformed`] if it is none.
+/// [`PkiError::Malformed`] if it is none, with the part of it that cannot be read.
 pub fn revocation_list_from_der(
     der: &[u8],
 ) -> Result<CertificateRevocationListDer<'static>, PkiError> {
-    match x509_parser::parse_x509_crl(der) {
-        Ok(([], _)) => Ok(CertificateRevocationListDer::from(der.to_vec())),
-        _ => Err(PkiError::Malformed("a revocation list")),
-    }
+    RevocationList::parse(der)?;
+    Ok(CertificateRevocationListDer::from(der.to_vec()))
 }
 
 /// The fingerprints of `peer-fingerprint`: one per line, 32 bytes in hex with `:` between; blank lines and comments
@@ -241,7 +262,7 @@ fn certificate(der: &[u8]) -> Result<CertificateDer<'static>, PkiError> {
 }
 
 const USABLE_KEYS: &str =
-    "usable are RSA with 2048 to 8192 bits, ECDSA with P-256 and P-384, Ed25519";
+    "usable are RSA with 2048 to 4096 bits, ECDSA with P-256, P-384 and P-521, Ed25519";
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,10 @@
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
 use super::PkiError;
+use super::algorithm::name_of;
 use super::der::{CONTEXT_0, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
 use super::encryption::{Passphrase, decrypt_pem};
+use super::key_kind::KeyKind;
 use super::pem::{self, PemBlock};
 use super::pkcs12::decrypt_key;
 use crate::secret::SecretText;
@@ -32,11 +34,15 @@ pub fn from_pem(
         .iter()
         .find(|block| is_private_key(block))
         .ok_or(PkiError::Missing("complete private key in it"))?;
-    if block.label == "DSA PRIVATE KEY" {
-        let why = "a private key of DSA, which TLS no longer has";
-        return Err(PkiError::Unsupported(why.to_owned()));
+    let foreign = FOREIGN_LABELS
+        .iter()
+        .find(|(label, _)| *label == block.label);
+    if let Some((_, why)) = foreign {
+        return Err(PkiError::Unsupported((*why).to_owned()));
     }
-    let body = block.decode()?;
+    let body = block
+        .decode()
+        .map_err(|_| PkiError::Malformed("the base64 text of the private key"))?;
     if !is_encrypted(block) {
         return from_der(&body);
     }
@@ -67,21 +73,56 @@ pub(super) fn from_der(der: &[u8]) -> Result<PrivateKeyDer<'static>, PkiError> {
     }
 }
 
-/// What kind of key it is, for the message that it cannot be used: "RSA with 1024 bits".
+/// What kind of key it is; `None` if not even that can be read.
 #[must_use]
-pub fn describe(key: &PrivateKeyDer<'_>) -> String {
-    let described = match key {
-        PrivateKeyDer::Pkcs1(key) => describe_rsa(key.secret_pkcs1_der()),
-        PrivateKeyDer::Sec1(key) => describe_sec1(key.secret_sec1_der()),
-        PrivateKeyDer::Pkcs8(key) => describe_pkcs8(key.secret_pkcs8_der()),
-        _ => Err(PkiError::Malformed(WHAT)),
+pub fn kind_of(key: &PrivateKeyDer<'_>) -> Option<KeyKind> {
+    let kind = match key {
+        PrivateKeyDer::Pkcs1(key) => kind_of_rsa(key.secret_pkcs1_der()),
+        PrivateKeyDer::Sec1(key) => kind_of_sec1(key.secret_sec1_der()),
+        PrivateKeyDer::Pkcs8(key) => kind_of_pkcs8(key.secret_pkcs8_der()),
+        _ => return None,
     };
-    described.unwrap_or_else(|_| "an unknown kind".to_owned())
+    kind.ok()
+}
+
+/// Where a key is that a profile names as other programs name keys outside of files: `pkcs11:..`, `handle:..`.
+#[must_use]
+pub fn kept_elsewhere(name: &str) -> Option<&'static str> {
+    let (scheme, _) = name.split_once(':')?;
+    let found = ELSEWHERE
+        .iter()
+        .find(|(known, _)| scheme.eq_ignore_ascii_case(known));
+    found.map(|(_, place)| *place)
 }
 
 const WHAT: &str = "a private key";
 
-fn describe_rsa(der: &[u8]) -> Result<String, PkiError> {
+/// Blocks that hold a private key which is none of ours.
+const FOREIGN_LABELS: &[(&str, &str)] = &[
+    (
+        "DSA PRIVATE KEY",
+        "a private key of DSA, which TLS no longer has",
+    ),
+    (
+        "OPENSSH PRIVATE KEY",
+        "a private key in the format of OpenSSH; ssh-keygen -p -m pem -f FILE rewrites it",
+    ),
+    (
+        "TSS2 PRIVATE KEY",
+        "a private key that only the TPM which made it can use (TSS2 PRIVATE KEY)",
+    ),
+];
+
+/// The schemes by which keys outside of files are named.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("handle", "a key within a TPM"),
+    ("object", "a key within a TPM"),
+    ("pkcs11", "a key on a token or card (PKCS#11)"),
+    ("tpm2tss", "a key within a TPM"),
+    ("tpmkey", "a key within a TPM"),
+];
+
+fn kind_of_rsa(der: &[u8]) -> Result<KeyKind, PkiError> {
     let mut fields = Der::new(der).sequence(WHAT)?;
     fields.value(INTEGER, WHAT)?;
     let modulus = fields.value(INTEGER, WHAT)?;
@@ -90,47 +131,30 @@ fn describe_rsa(der: &[u8]) -> Result<String, PkiError> {
         .get(zeros)
         .map_or(8, |byte| byte.leading_zeros() as usize);
     let bits = ((modulus.len() - zeros) * 8).saturating_sub(first);
-    Ok(format!("RSA with {bits} bits"))
+    Ok(KeyKind::Rsa { bits })
 }
 
-fn describe_sec1(der: &[u8]) -> Result<String, PkiError> {
+fn kind_of_sec1(der: &[u8]) -> Result<KeyKind, PkiError> {
     let mut fields = Der::new(der).sequence(WHAT)?;
     fields.value(INTEGER, WHAT)?;
     fields.value(OCTET_STRING, WHAT)?;
     let curve = Der::new(fields.value(CONTEXT_0, WHAT)?).oid(WHAT)?;
-    Ok(curve_name(&curve))
+    Ok(KeyKind::of_curve(&curve))
 }
 
-fn describe_pkcs8(der: &[u8]) -> Result<String, PkiError> {
+fn kind_of_pkcs8(der: &[u8]) -> Result<KeyKind, PkiError> {
     let mut fields = Der::new(der).sequence(WHAT)?;
     fields.value(INTEGER, WHAT)?;
     let (algorithm, mut parameters) = fields.algorithm(WHAT)?;
     Ok(match algorithm.as_str() {
-        "1.2.840.10040.4.1" => "DSA".to_owned(),
         "1.2.840.10045.2.1" if parameters.peek() == Some(OBJECT_IDENTIFIER) => {
-            curve_name(&parameters.oid(WHAT)?)
+            KeyKind::of_curve(&parameters.oid(WHAT)?)
         }
-        "1.2.840.113549.1.1.1" => return describe_rsa(fields.value(OCTET_STRING, WHAT)?),
-        "1.2.840.113549.1.1.10" => "RSA for PSS only".to_owned(),
-        "1.3.101.112" => "Ed25519".to_owned(),
-        "1.3.101.113" => "Ed448".to_owned(),
-        other => format!("kind {other}"),
+        "1.2.840.113549.1.1.1" => return kind_of_rsa(fields.value(OCTET_STRING, WHAT)?),
+        "1.2.840.113549.1.1.10" => KeyKind::Other("RSA for PSS only".to_owned()),
+        "1.3.101.112" => KeyKind::Ed25519,
+        other => KeyKind::Other(name_of(other)),
     })
-}
-
-/// "ECDSA with P-521".
-fn curve_name(curve: &str) -> String {
-    let name = match curve {
-        "1.2.840.10045.3.1.7" => "P-256",
-        "1.3.132.0.10" => "secp256k1",
-        "1.3.132.0.34" => "P-384",
-        "1.3.132.0.35" => "P-521",
-        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
-        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
-        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
-        other => other,
-    };
-    format!("ECDSA with {name}")
 }
 
 fn is_private_key(block: &PemBlock<'_>) -> bool {
@@ -229,21 +253,56 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_named() {
-        let described = |text| describe(&from_pem(text, None).unwrap());
-        assert_eq!(described(fixture!("client-1024.key")), "RSA with 1024 bits");
-        assert_eq!(
-            described(fixture!("client.pkcs1.key")),
-            "RSA with 2048 bits"
-        );
-        assert_eq!(described(fixture!("client-p521.key")), "ECDSA with P-521");
-        assert_eq!(
-            described(fixture!("client-ec.sec1.key")),
-            "ECDSA with P-256"
-        );
+        let kind = |text| kind_of(&from_pem(text, None).unwrap()).unwrap().to_string();
+        assert_eq!(kind(fixture!("client-1024.key")), "RSA with 1024 bits");
+        assert_eq!(kind(fixture!("client.pkcs1.key")), "RSA with 2048 bits");
+        assert_eq!(kind(fixture!("client-p521.key")), "ECDSA with P-521");
+        assert_eq!(kind(fixture!("client-ec.sec1.key")), "ECDSA with P-256");
+        let for_pss = fixture!("signatures", "client-forpss.key");
+        assert_eq!(kind(for_pss), "RSA for PSS only");
+        let ed448 = fixture!("signatures", "client-ed448.key");
+        assert_eq!(kind(ed448), "Ed448");
         let rc4 = from_pem(
             fixture!("client.pkcs12-rc4.key"),
             Some(&SecretText::from("sesame")),
         );
         assert!(matches!(rc4, Err(PkiError::Unsupported(_))));
+    }
+
+    #[test]
+    fn keys_of_other_programs_are_told_from_ours() {
+        let said = |text: &str| from_pem(text, None).unwrap_err().to_string();
+        let openssh = said(fixture!("signatures", "openssh.key"));
+        assert!(openssh.contains("format of OpenSSH"), "{openssh}");
+        let tpm = said("-----BEGIN TSS2 PRIVATE KEY-----\nMIHx\n-----END TSS2 PRIVATE KEY-----\n");
+        assert!(tpm.contains("only the TPM"), "{tpm}");
+        let garbled = fixture!("client.key").replace("MII", "M*I");
+        assert_eq!(
+            said(&garbled),
+            "the base64 text of the private key cannot be read"
+        );
+    }
+
+    #[test]
+    fn names_of_keys_outside_of_files_are_known() {
+        for name in ["pkcs11:token=card;object=vpn", "PKCS11:id=%01"] {
+            assert_eq!(
+                kept_elsewhere(name),
+                Some("a key on a token or card (PKCS#11)")
+            );
+        }
+        assert_eq!(
+            kept_elsewhere("handle:0x81000001"),
+            Some("a key within a TPM")
+        );
+        for file in [
+            "client.key",
+            "C:\\keys\\client.key",
+            "./handle:1",
+            "handle",
+            "handles:1",
+        ] {
+            assert_eq!(kept_elsewhere(file), None, "{file}");
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 use rustls::pki_types::CertificateRevocationListDer;
 use tracing::warn;
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 
 use super::PkiError;
 use super::certificate::Certificate;
 use super::chain::Rules;
+use super::crl::RevocationList;
 use super::distrust::{Distrust, Reason};
 use super::name;
 use super::signature::{SignatureError, Signed};
@@ -15,7 +14,7 @@ use super::signature::{SignatureError, Signed};
 /// The revocation lists of `crl-verify`, parsed.
 #[derive(Debug)]
 pub struct Revocations<'a> {
-    lists: Vec<CertificateRevocationList<'a>>,
+    lists: Vec<RevocationList<'a>>,
 }
 
 impl<'a> Revocations<'a> {
@@ -25,12 +24,7 @@ impl<'a> Revocations<'a> {
     ///
     /// [`PkiError::Malformed`] if one of them cannot be read.
     pub fn parse(lists: &'a [CertificateRevocationListDer<'_>]) -> Result<Self, PkiError> {
-        let lists = lists
-            .iter()
-            .map(|der| match x509_parser::parse_x509_crl(der) {
-                Ok(([], list)) => Ok(list),
-                _ => Err(PkiError::Malformed("a revocation list")),
-            });
+        let lists = lists.iter().map(|der| RevocationList::parse(der));
         Ok(Self {
             lists: lists.collect::<Result<_, _>>()?,
         })
@@ -76,7 +70,7 @@ impl<'a> Revocations<'a> {
         let lists = self
             .lists
             .iter()
-            .filter(|list| name::same(list.issuer(), issuer.parsed.subject()));
+            .filter(|list| name::same(&list.issuer, issuer.parsed.subject()));
         for list in lists {
             match check_list(list, issuer, rules) {
                 Ok(()) => is_judged = true,
@@ -85,10 +79,7 @@ impl<'a> Revocations<'a> {
                     continue;
                 }
             }
-            if list
-                .iter_revoked_certificates()
-                .any(|entry| revokes(entry, certificate))
-            {
+            if list.revokes(certificate.parsed.tbs_certificate.raw_serial()) {
                 return Err(Reason::Revoked);
             }
         }
@@ -108,16 +99,16 @@ impl<'a> Revocations<'a> {
 
 /// Whether a list is its issuer's, and its time is now.
 fn check_list(
-    list: &CertificateRevocationList<'_>,
+    list: &RevocationList<'_>,
     issuer: &Certificate<'_>,
     rules: Rules<'_>,
 ) -> Result<(), String> {
     let signed = Signed {
-        message: list.tbs_cert_list.as_ref(),
-        algorithm: &list.signature_algorithm,
-        signature: &list.signature_value.data,
+        message: list.signed,
+        algorithm: &list.algorithm,
+        signature: list.signature,
     };
-    let is_same = list.tbs_cert_list.signature.algorithm == list.signature_algorithm.algorithm;
+    let is_same = list.inner_algorithm.algorithm == list.algorithm.algorithm;
     let verdict = if is_same {
         signed.verify(issuer.key(), rules.strength)
     } else {
@@ -127,19 +118,11 @@ fn check_list(
     if issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
         return Err("is signed by a CA that may not sign revocation lists".to_owned());
     }
-    if rules.now < list.last_update().timestamp() {
-        return Err(format!("is not valid before {}", list.last_update()));
+    if rules.now < list.this_update.timestamp() {
+        return Err(format!("is not valid before {}", list.this_update));
     }
-    match list.next_update() {
+    match list.next_update {
         Some(end) if rules.now > end.timestamp() => Err(format!("expired on {end}")),
         _ => Ok(()),
     }
-}
-
-fn revokes(entry: &RevokedCertificate<'_>, certificate: &Certificate<'_>) -> bool {
-    let is_taken_back = entry.extensions().iter().any(|extension| {
-        // removeFromCRL
-        matches!(extension.parsed_extension(), ParsedExtension::ReasonCode(code) if code.0 == 8)
-    });
-    !is_taken_back && *entry.serial() == certificate.parsed.tbs_certificate.serial
 }

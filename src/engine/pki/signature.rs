@@ -3,13 +3,15 @@
 use std::fmt;
 
 use ring::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
-use sha2::{Sha256, Sha384, Sha512};
 use thiserror::Error;
-use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-use super::small_rsa::verify_pss;
+pub use super::hash::Hash;
+pub use super::key_kind::KeyKind;
+use super::key_kind::is_for_pss_only;
+pub use super::rsa::Pss;
+use super::{algorithm, ecdsa, rsa};
 
 /// How strong keys and signatures of certificates must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +25,18 @@ pub struct Strength {
 }
 
 impl Strength {
-    /// All that can be verified.
+    /// All that can be verified: RSA from 1024 bits, SHA-1 allowed.
     pub const INSECURE: Self = Self {
         rsa_bits: 1024,
         sha1: true,
         suite_b: false,
     };
-    /// RSA from 1024 bits, SHA-1 allowed.
-    pub const LEGACY: Self = Self::INSECURE;
+    /// RSA from 2048 bits, SHA-1 allowed.
+    pub const LEGACY: Self = Self {
+        rsa_bits: 2048,
+        sha1: true,
+        suite_b: false,
+    };
     /// RSA from 2048 bits, SHA-256 and better.
     pub const PREFERRED: Self = Self {
         rsa_bits: 2048,
@@ -50,81 +56,20 @@ impl Strength {
         match key {
             KeyKind::P256 | KeyKind::P384 => true,
             KeyKind::Rsa { bits } => *bits >= self.rsa_bits,
-            KeyKind::Ed25519 | KeyKind::Other(_) => !self.suite_b,
+            KeyKind::Ed25519 | KeyKind::Other(_) | KeyKind::P521 => !self.suite_b,
         }
     }
-}
 
-/// A public key, as far as it matters for signatures.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyKind {
-    /// Ed25519.
-    Ed25519,
-    /// One that cannot be used here; its name.
-    Other(String),
-    /// ECDSA with P-256.
-    P256,
-    /// ECDSA with P-384.
-    P384,
-    /// RSA.
-    Rsa {
-        /// The length of the modulus, in bits.
-        bits: usize,
-    },
-}
-
-impl KeyKind {
-    /// What kind of key it is.
-    #[must_use]
-    pub fn of(key: &SubjectPublicKeyInfo<'_>) -> Self {
-        let algorithm = key.algorithm.algorithm.to_id_string();
-        match algorithm.as_str() {
-            // A key for PSS only is a usual one with a wish.
-            "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => Self::Rsa {
-                bits: rsa_bits(key),
-            },
-            "1.2.840.10045.2.1" => {
-                let curve = key.algorithm.parameters.as_ref();
-                let curve = curve.and_then(|parameters| parameters.as_oid().ok());
-                match curve.map(|oid| oid.to_id_string()).as_deref() {
-                    Some("1.2.840.10045.3.1.7") => Self::P256,
-                    Some("1.3.132.0.34") => Self::P384,
-                    Some("1.3.132.0.35") => Self::Other("ECDSA with P-521".to_owned()),
-                    Some(other) => Self::Other(format!("ECDSA with curve {other}")),
-                    None => Self::Other("ECDSA without a named curve".to_owned()),
-                }
+    /// Whether certificates may be signed like this.
+    const fn permits(&self, scheme: Scheme) -> bool {
+        match scheme {
+            Scheme::Ecdsa(Hash::Sha256 | Hash::Sha384) => true,
+            Scheme::Ecdsa(hash) | Scheme::RsaPkcs1(hash) | Scheme::RsaPss(Pss { hash, .. }) => {
+                !self.suite_b && (self.sha1 || !matches!(hash, Hash::Sha1))
             }
-            "1.3.101.112" => Self::Ed25519,
-            "1.3.101.113" => Self::Other("Ed448".to_owned()),
-            "1.2.840.10040.4.1" => Self::Other("DSA".to_owned()),
-            other => Self::Other(other.to_owned()),
+            Scheme::Ed25519 => !self.suite_b,
         }
     }
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ed25519 => f.write_str("Ed25519"),
-            Self::Other(name) => f.write_str(name),
-            Self::P256 => f.write_str("ECDSA with P-256"),
-            Self::P384 => f.write_str("ECDSA with P-384"),
-            Self::Rsa { bits } => write!(f, "RSA with {bits} bits"),
-        }
-    }
-}
-
-/// A hash function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA-1.
-    Sha1,
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
 }
 
 /// A way to sign.
@@ -136,8 +81,8 @@ pub enum Scheme {
     Ed25519,
     /// RSA with PKCS#1 v1.5 padding.
     RsaPkcs1(Hash),
-    /// RSA with PSS padding; the salt is as long as the hash.
-    RsaPss(Hash),
+    /// RSA with PSS padding.
+    RsaPss(Pss),
 }
 
 impl Scheme {
@@ -150,46 +95,18 @@ impl Scheme {
         let name = algorithm.algorithm.to_id_string();
         match name.as_str() {
             "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => Ok(Self::RsaPkcs1(Hash::Sha1)),
-            "1.2.840.113549.1.1.10" => pss(algorithm),
+            "1.2.840.113549.1.1.10" => pss(algorithm).map(Self::RsaPss),
             "1.2.840.113549.1.1.11" => Ok(Self::RsaPkcs1(Hash::Sha256)),
             "1.2.840.113549.1.1.12" => Ok(Self::RsaPkcs1(Hash::Sha384)),
             "1.2.840.113549.1.1.13" => Ok(Self::RsaPkcs1(Hash::Sha512)),
+            "1.2.840.113549.1.1.14" => Ok(Self::RsaPkcs1(Hash::Sha224)),
+            "1.2.840.10045.4.1" => Ok(Self::Ecdsa(Hash::Sha1)),
+            "1.2.840.10045.4.3.1" => Ok(Self::Ecdsa(Hash::Sha224)),
             "1.2.840.10045.4.3.2" => Ok(Self::Ecdsa(Hash::Sha256)),
             "1.2.840.10045.4.3.3" => Ok(Self::Ecdsa(Hash::Sha384)),
             "1.2.840.10045.4.3.4" => Ok(Self::Ecdsa(Hash::Sha512)),
             "1.3.101.112" => Ok(Self::Ed25519),
-            other => Err(SignatureError::Unsupported(unusable_name(other))),
-        }
-    }
-
-    const fn uses_sha1(self) -> bool {
-        matches!(
-            self,
-            Self::Ecdsa(Hash::Sha1) | Self::RsaPkcs1(Hash::Sha1) | Self::RsaPss(Hash::Sha1)
-        )
-    }
-
-    /// The code that verifies it with this kind of key.
-    fn verifier(self, key: &KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
-        match (self, key) {
-            (Self::Ecdsa(Hash::Sha256), KeyKind::P256) => Some(&algorithms::ECDSA_P256_SHA256_ASN1),
-            (Self::Ecdsa(Hash::Sha384), KeyKind::P256) => Some(&algorithms::ECDSA_P256_SHA384_ASN1),
-            (Self::Ecdsa(Hash::Sha256), KeyKind::P384) => Some(&algorithms::ECDSA_P384_SHA256_ASN1),
-            (Self::Ecdsa(Hash::Sha384), KeyKind::P384) => Some(&algorithms::ECDSA_P384_SHA384_ASN1),
-            (Self::Ed25519, KeyKind::Ed25519) => Some(&algorithms::ED25519),
-            (Self::RsaPkcs1(hash), KeyKind::Rsa { .. }) => Some(match hash {
-                Hash::Sha1 => &algorithms::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-                Hash::Sha256 => &algorithms::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-                Hash::Sha384 => &algorithms::RSA_PKCS1_2048_8192_SHA384,
-                Hash::Sha512 => &algorithms::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-            }),
-            (Self::RsaPss(hash), KeyKind::Rsa { .. }) => match hash {
-                Hash::Sha1 => None,
-                Hash::Sha256 => Some(&algorithms::RSA_PSS_2048_8192_SHA256),
-                Hash::Sha384 => Some(&algorithms::RSA_PSS_2048_8192_SHA384),
-                Hash::Sha512 => Some(&algorithms::RSA_PSS_2048_8192_SHA512),
-            },
-            _ => None,
+            other => Err(SignatureError::Unsupported(algorithm::name_of(other))),
         }
     }
 
@@ -204,16 +121,88 @@ impl Scheme {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), SignatureError> {
-        let kind = KeyKind::of(key);
-        if let (Self::RsaPss(hash), KeyKind::Rsa { bits: ..2048 }) = (self, &kind) {
-            return verify_small_pss(hash, key, message, signature);
+        if is_for_pss_only(key) && !self.suits_pss_key(key)? {
+            return Err(SignatureError::Invalid);
         }
-        let verifier = self
-            .verifier(&kind)
-            .ok_or_else(|| SignatureError::Unsupported(format!("{self:?} with a key of {kind}")))?;
-        UnparsedPublicKey::new(verifier, &*key.subject_public_key.data)
-            .verify(message, signature)
-            .map_err(|_| SignatureError::Invalid)
+        let kind = KeyKind::of(key);
+        let point = &*key.subject_public_key.data;
+        if let Some(verifier) = self.verifier(&kind) {
+            return UnparsedPublicKey::new(verifier, point)
+                .verify(message, signature)
+                .map_err(|_| SignatureError::Invalid);
+        }
+        let holds = match self {
+            Self::Ecdsa(hash) => ecdsa::verify(&kind, hash, point, message, signature),
+            Self::RsaPkcs1(hash) if matches!(kind, KeyKind::Rsa { .. }) => {
+                Some(rsa::verify_pkcs1(hash, point, message, signature))
+            }
+            Self::RsaPss(pss) if matches!(kind, KeyKind::Rsa { .. }) => {
+                Some(rsa::verify_pss(pss, point, message, signature))
+            }
+            Self::Ed25519 | Self::RsaPkcs1(_) | Self::RsaPss(_) => None,
+        };
+        match holds {
+            Some(true) => Ok(()),
+            Some(false) => Err(SignatureError::Invalid),
+            None => Err(SignatureError::Unsupported(format!(
+                "{self} with a key of {kind}"
+            ))),
+        }
+    }
+
+    /// Whether a key for PSS only may sign like this (RFC 4055, section 3.3).
+    fn suits_pss_key(self, key: &SubjectPublicKeyInfo<'_>) -> Result<bool, SignatureError> {
+        let Self::RsaPss(this) = self else {
+            return Ok(false);
+        };
+        if key.algorithm.parameters.is_none() {
+            return Ok(true);
+        }
+        let wanted = pss(&key.algorithm)?;
+        Ok(this.hash == wanted.hash && this.mask == wanted.mask && this.salt >= wanted.salt)
+    }
+
+    /// *ring*'s verification with this kind of key, if it has one.
+    fn verifier(self, key: &KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
+        match (self, key) {
+            (Self::Ecdsa(hash), KeyKind::P256) => match hash {
+                Hash::Sha256 => Some(&algorithms::ECDSA_P256_SHA256_ASN1),
+                Hash::Sha384 => Some(&algorithms::ECDSA_P256_SHA384_ASN1),
+                Hash::Sha1 | Hash::Sha224 | Hash::Sha512 => None,
+            },
+            (Self::Ecdsa(hash), KeyKind::P384) => match hash {
+                Hash::Sha256 => Some(&algorithms::ECDSA_P384_SHA256_ASN1),
+                Hash::Sha384 => Some(&algorithms::ECDSA_P384_SHA384_ASN1),
+                Hash::Sha1 | Hash::Sha224 | Hash::Sha512 => None,
+            },
+            (Self::Ed25519, KeyKind::Ed25519) => Some(&algorithms::ED25519),
+            (Self::RsaPkcs1(hash), KeyKind::Rsa { bits: 1024..=8192 }) => match hash {
+                Hash::Sha1 => Some(&algorithms::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
+                Hash::Sha256 => Some(&algorithms::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+                Hash::Sha512 => Some(&algorithms::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
+                Hash::Sha224 | Hash::Sha384 => None,
+            },
+            (Self::RsaPss(pss), KeyKind::Rsa { bits: 2048..=8192 }) if pss == Pss::of(pss.hash) => {
+                match pss.hash {
+                    Hash::Sha256 => Some(&algorithms::RSA_PSS_2048_8192_SHA256),
+                    Hash::Sha384 => Some(&algorithms::RSA_PSS_2048_8192_SHA384),
+                    Hash::Sha512 => Some(&algorithms::RSA_PSS_2048_8192_SHA512),
+                    Hash::Sha1 | Hash::Sha224 => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ecdsa(hash) => write!(f, "ECDSA with {hash}"),
+            Self::Ed25519 => f.write_str("Ed25519"),
+            Self::RsaPkcs1(hash) => write!(f, "RSA with {hash}"),
+            Self::RsaPss(pss) => write!(f, "RSA-PSS with {}", pss.hash),
+        }
     }
 }
 
@@ -227,8 +216,8 @@ pub enum SignatureError {
     #[error("signatures by {0} are not supported")]
     Unsupported(String),
     /// It is weaker than the profile demands.
-    #[error("the signature uses SHA-1, which tls-cert-profile does not allow")]
-    Weak,
+    #[error("tls-cert-profile does not allow signatures by {0}")]
+    Weak(Scheme),
 }
 
 /// A signed part of a certificate or revocation list.
@@ -254,75 +243,27 @@ impl Signed<'_> {
         strength: Strength,
     ) -> Result<(), SignatureError> {
         let scheme = Scheme::of(self.algorithm)?;
-        if scheme.uses_sha1() && !strength.sha1 {
-            return Err(SignatureError::Weak);
+        if !strength.permits(scheme) {
+            return Err(SignatureError::Weak(scheme));
         }
         scheme.verify(issuer, self.message, self.signature)
     }
 }
 
-fn verify_small_pss(
-    hash: Hash,
-    key: &SubjectPublicKeyInfo<'_>,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), SignatureError> {
-    let Ok(PublicKey::RSA(key)) = key.parsed() else {
-        return Err(SignatureError::Invalid);
-    };
-    let holds = match hash {
-        Hash::Sha1 => return Err(SignatureError::Unsupported("RSA-PSS with SHA-1".to_owned())),
-        Hash::Sha256 => verify_pss::<Sha256>(&key, message, signature),
-        Hash::Sha384 => verify_pss::<Sha384>(&key, message, signature),
-        Hash::Sha512 => verify_pss::<Sha512>(&key, message, signature),
-    };
-    if holds {
-        Ok(())
-    } else {
-        Err(SignatureError::Invalid)
-    }
-}
-
-fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> usize {
-    let Ok(PublicKey::RSA(rsa)) = key.parsed() else {
-        return 0;
-    };
-    let zeros = rsa.modulus.iter().take_while(|byte| **byte == 0).count();
-    let significant = &rsa.modulus[zeros..];
-    let first = significant
-        .first()
-        .map_or(0, |byte| byte.leading_zeros() as usize);
-    (significant.len() * 8).saturating_sub(first)
-}
-
-fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, SignatureError> {
+fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Pss, SignatureError> {
     let unsupported = || SignatureError::Unsupported("RSA-PSS with these parameters".to_owned());
     let parameters = algorithm.parameters.as_ref().ok_or_else(unsupported)?;
     let parameters = RsaSsaPssParams::try_from(parameters).map_err(|_| unsupported())?;
-    let (hash, length) = match parameters.hash_algorithm_oid().to_id_string().as_str() {
-        "2.16.840.1.101.3.4.2.1" => (Hash::Sha256, 32),
-        "2.16.840.1.101.3.4.2.2" => (Hash::Sha384, 48),
-        "2.16.840.1.101.3.4.2.3" => (Hash::Sha512, 64),
-        _ => return Err(unsupported()),
-    };
-    if parameters.salt_length() == length {
-        Ok(Scheme::RsaPss(hash))
-    } else {
-        Err(unsupported())
+    let mask = parameters.mask_gen_algorithm().map_err(|_| unsupported())?;
+    let hash_of = |name: String| Hash::of(&name).ok_or_else(unsupported);
+    if mask.mgf.to_id_string() != MGF1 || parameters.trailer_field() != 1 {
+        return Err(unsupported());
     }
+    Ok(Pss {
+        hash: hash_of(parameters.hash_algorithm_oid().to_id_string())?,
+        mask: hash_of(mask.hash.to_id_string())?,
+        salt: usize::try_from(parameters.salt_length()).map_err(|_| unsupported())?,
+    })
 }
 
-fn unusable_name(algorithm: &str) -> String {
-    match algorithm {
-        "1.2.840.113549.1.1.2" => "RSA with MD2",
-        "1.2.840.113549.1.1.4" => "RSA with MD5",
-        "1.2.840.113549.1.1.14" => "RSA with SHA-224",
-        "1.2.840.10040.4.3" => "DSA with SHA-1",
-        "1.2.840.10045.4.1" => "ECDSA with SHA-1",
-        "1.2.840.10045.4.3.1" => "ECDSA with SHA-224",
-        "1.3.101.113" => "Ed448",
-        "2.16.840.1.101.3.4.3.2" => "DSA with SHA-256",
-        other => other,
-    }
-    .to_owned()
-}
+const MGF1: &str = "1.2.840.113549.1.1.8";

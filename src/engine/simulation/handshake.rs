@@ -83,6 +83,44 @@ fn a_handshake_gets_through_where_three_of_ten_packets_are_lost() {
 }
 
 #[test]
+fn the_post_quantum_exchange_fits_control_packets_of_1250_bytes_where_three_of_ten_are_lost() {
+    for seed in 0..100 {
+        let mut world = World::new(seed, Quality::BAD, wrapped(tls_crypt(1)), |config| {
+            config.wrapping = Arc::new(tls_crypt(1));
+        });
+        world.run_until(Duration::from_secs(60), World::is_up);
+        let tls = agreed_tls(&world).unwrap_or_else(|| panic!("seed {seed}: {:?}", world.events));
+        assert!(tls.ends_with(", X25519MLKEM768"), "seed {seed}: {tls}");
+        assert!(world.traffic_flows(), "seed {seed}");
+        let largest = world.largest_control;
+        assert!(
+            (1200..=1250 - 28).contains(&largest),
+            "seed {seed}: {largest}"
+        );
+    }
+}
+
+#[test]
+fn a_server_without_the_post_quantum_group_needs_no_second_hello() {
+    let without = Script {
+        groups: rustls::crypto::ring::default_provider().kx_groups,
+        ..Script::default()
+    };
+    let world = World::connected(without);
+    let tls = agreed_tls(&world).expect("it is up");
+    assert!(tls.ends_with(", X25519"), "{tls}");
+    let with = World::connected(Script::default());
+    assert_eq!(world.sent.len(), with.sent.len());
+}
+
+fn agreed_tls(world: &World) -> Option<&str> {
+    world.events.iter().find_map(|(_, event)| match event {
+        Event::Pushed(established) => Some(established.tls.as_str()),
+        _ => None,
+    })
+}
+
+#[test]
 fn every_protection_works_over_a_bad_link_too() {
     let wrappings: [fn() -> (Wrapping, Wrapping); 5] = [
         || (Wrapping::None, Wrapping::None),

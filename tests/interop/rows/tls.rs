@@ -1,6 +1,7 @@
 //! Versions, keys and groups of TLS.
 
 use super::super::cell::{CERTIFICATE, PROFILE, UNREACHABLE};
+use super::super::release::Release;
 use super::super::row::Row;
 use super::super::setup::Setup;
 use super::transport::connects;
@@ -44,6 +45,23 @@ fn served() -> Vec<Row> {
         connects(
             "group `secp384r1` only (hello retried)",
             Setup::new().server("tls-groups secp384r1"),
+        ),
+        agrees(
+            "group X25519MLKEM768, by default",
+            Setup::new(),
+            "X25519MLKEM768",
+        )
+        .only(has_ml_kem),
+        agrees(
+            "group X25519MLKEM768 only",
+            Setup::new().both("tls-groups X25519MLKEM768"),
+            "X25519MLKEM768",
+        )
+        .only(has_ml_kem),
+        agrees(
+            "group X25519, where the profile wants it",
+            Setup::new().client("tls-groups X25519"),
+            "X25519",
         ),
         connects(
             "ChaCha20 as TLS cipher",
@@ -102,6 +120,25 @@ fn says(feature: &'static str, version: &'static str, setup: Setup) -> Row {
             .find(|line| line.contains("Control Channel: TLS"));
         assert!(line.is_some_and(|line| line.contains(version)), "{said}");
     })
+}
+
+/// The client says which group it became.
+fn agrees(feature: &'static str, setup: Setup, group: &'static str) -> Row {
+    Row::works(feature, move |cell| {
+        let _server = cell.serve(&setup);
+        let client = cell.connect(&setup);
+        client.wait_connected();
+        cell.assert_passes(&client);
+        let said = cell.leave(client);
+        let is_it =
+            |line: &str| line.contains("TLSv1.3, ") && line.contains(&format!(", {group}\""));
+        assert!(said.lines().any(is_it), "{said}");
+    })
+}
+
+/// OpenSSL has ML-KEM since 3.5.
+fn has_ml_kem(release: Release) -> bool {
+    matches!(release, Release::Trixie | Release::Sid)
 }
 
 fn refuses(feature: &'static str, setup: Setup, words: &'static [&str]) -> Row {

@@ -1,6 +1,7 @@
 //! Rustls as a machine of bytes; the exporter.
 
 mod error;
+mod hybrid;
 mod parameters;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection};
 
 pub use self::error::{TlsError, TlsSetupError};
+pub use self::hybrid::X25519_MLKEM768;
 use self::parameters::Parameters;
 use super::verify::Verifier;
 use crate::config::{Environment, TlsConfig};

@@ -7,6 +7,7 @@ use rustls::{
 };
 
 use super::TlsSetupError;
+use super::hybrid::X25519_MLKEM768;
 use crate::config::{CertProfile, TlsConfig, TlsVersion};
 
 /// What a `ClientHello` may offer.
@@ -43,18 +44,21 @@ impl Parameters {
         let groups = match (&tls.groups, suite_b) {
             (Some(names), _) => read_groups(names, library, &mut ignored),
             (None, true) => read_groups(&["P-256:P-384".to_owned()], library, &mut ignored),
-            (None, false) => library.kx_groups.clone(),
+            (None, false) => groups_of(library),
         };
-        if groups.is_empty() {
+        let has_group = |version| groups.iter().any(|group| group.usable_for_version(version));
+        let modern_works = allowed(TlsVersion::V1_3) && has_group(ProtocolVersion::TLSv1_3);
+        let old_works = allowed(TlsVersion::V1_2) && has_group(ProtocolVersion::TLSv1_2);
+        if !modern_works && !old_works {
             return Err(TlsSetupError::NoGroup(join(tls.groups.as_deref())));
         }
         let mut versions = Vec::new();
         let mut cipher_suites = Vec::new();
-        if allowed(TlsVersion::V1_3) && !modern.is_empty() {
+        if modern_works && !modern.is_empty() {
             versions.push(&TLS13);
             cipher_suites.extend(modern);
         }
-        if allowed(TlsVersion::V1_2) && !old.is_empty() {
+        if old_works && !old.is_empty() {
             versions.push(&TLS12);
             cipher_suites.extend(old);
         }
@@ -276,19 +280,25 @@ fn read_groups(
             names.iter().any(|known| known.eq_ignore_ascii_case(name))
         };
         let group = GROUPS.iter().find(known).map(|(group, _)| *group);
-        let found = library
-            .kx_groups
-            .iter()
+        let found = groups_of(library)
+            .into_iter()
             .find(|have| Some(have.name()) == group);
         match found {
             Some(found) if !chosen.iter().any(|had| had.name() == found.name()) => {
-                chosen.push(*found);
+                chosen.push(found);
             }
             Some(_) => {}
             None => ignored.push(token.to_owned()),
         }
     }
     chosen
+}
+
+/// All groups that there are, the most wanted first.
+fn groups_of(library: &CryptoProvider) -> Vec<&'static dyn SupportedKxGroup> {
+    let beside = |group: &&'static dyn SupportedKxGroup| group.name() != X25519_MLKEM768.name();
+    let theirs = library.kx_groups.iter().copied().filter(beside);
+    std::iter::once(X25519_MLKEM768).chain(theirs).collect()
 }
 
 fn tokens<'a>(names: &'a [String], separators: &'a [char]) -> impl Iterator<Item = &'a str> {

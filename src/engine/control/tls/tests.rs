@@ -1,7 +1,11 @@
 //! Whole handshakes in memory, against the library's own server.
 
+mod groups;
+mod keys;
+
 use std::time::Duration;
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
@@ -63,10 +67,19 @@ fn server(
     ca: Option<&str>,
     version: &'static SupportedProtocolVersion,
 ) -> ServerConnection {
-    let builder =
-        ServerConfig::builder_with_details(Arc::new(default_provider()), Arc::new(In2030))
-            .with_protocol_versions(&[version])
-            .unwrap();
+    server_of(default_provider(), cert, key, ca, version)
+}
+
+fn server_of(
+    provider: CryptoProvider,
+    cert: &str,
+    key: &str,
+    ca: Option<&str>,
+    version: &'static SupportedProtocolVersion,
+) -> ServerConnection {
+    let builder = ServerConfig::builder_with_details(Arc::new(provider), Arc::new(In2030))
+        .with_protocol_versions(&[version])
+        .unwrap();
     let identity = identity(cert, key);
     let builder = match ca {
         Some(ca) => {
@@ -425,29 +438,6 @@ fn settings_that_leave_nothing_are_refused() {
         setup(&|profile| profile.sni = Some("no name".into())),
         Err(TlsSetupError::ServerName(_))
     ));
-}
-
-#[test]
-fn keys_that_cannot_sign_are_named() {
-    let setup = |cert, key| {
-        let mut profile = profile();
-        profile.identity = Some(identity(cert, key));
-        TlsFactory::new(&profile, &environment())
-            .unwrap_err()
-            .to_string()
-    };
-    let small = setup(fixture!("client-1024.crt"), fixture!("client-1024.key"));
-    assert!(
-        small.contains("a private key of RSA with 1024 bits (usable are"),
-        "{small}"
-    );
-    let p521 = setup(fixture!("client-p521.crt"), fixture!("client-p521.key"));
-    assert!(p521.contains("ECDSA with P-521"), "{p521}");
-    let foreign = setup(fixture!("client-ec.crt"), fixture!("client.key"));
-    assert_eq!(
-        foreign,
-        "the private key does not belong to the certificate"
-    );
 }
 
 #[test]

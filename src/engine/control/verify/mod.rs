@@ -18,7 +18,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::chain::{self, Rules};
 use crate::pki::distrust::Distrust;
 use crate::pki::revocation::Revocations;
-use crate::pki::signature::{Hash, KeyKind, Scheme, SignatureError, Strength};
+use crate::pki::signature::{Hash, KeyKind, Pss, Scheme, SignatureError, Strength};
 use crate::pki::{PkiError, Trust};
 
 /// Why a server's certificate was refused; the text names the check and the subject.
@@ -155,6 +155,7 @@ impl ServerCertVerifier for Verifier {
         let fits = match (scheme_of(dss.scheme), KeyKind::of(leaf.key())) {
             (Some(Scheme::Ecdsa(hash)), KeyKind::P256) => hash == Hash::Sha256,
             (Some(Scheme::Ecdsa(hash)), KeyKind::P384) => hash == Hash::Sha384,
+            (Some(Scheme::Ecdsa(hash)), KeyKind::P521) => hash == Hash::Sha512,
             (Some(Scheme::RsaPkcs1(_)), _) => false,
             _ => true,
         };
@@ -180,18 +181,35 @@ const SCHEMES: &[(SignatureScheme, Scheme)] = &[
         SignatureScheme::ECDSA_NISTP256_SHA256,
         Scheme::Ecdsa(Hash::Sha256),
     ),
+    (
+        SignatureScheme::ECDSA_NISTP521_SHA512,
+        Scheme::Ecdsa(Hash::Sha512),
+    ),
     (SignatureScheme::ED25519, Scheme::Ed25519),
     (
         SignatureScheme::RSA_PSS_SHA512,
-        Scheme::RsaPss(Hash::Sha512),
+        Scheme::RsaPss(Pss::of(Hash::Sha512)),
     ),
     (
         SignatureScheme::RSA_PSS_SHA384,
-        Scheme::RsaPss(Hash::Sha384),
+        Scheme::RsaPss(Pss::of(Hash::Sha384)),
     ),
     (
         SignatureScheme::RSA_PSS_SHA256,
-        Scheme::RsaPss(Hash::Sha256),
+        Scheme::RsaPss(Pss::of(Hash::Sha256)),
+    ),
+    // The same for keys that say that they are for PSS only: rsa_pss_pss_sha512, _sha384, _sha256.
+    (
+        SignatureScheme::Unknown(0x080b),
+        Scheme::RsaPss(Pss::of(Hash::Sha512)),
+    ),
+    (
+        SignatureScheme::Unknown(0x080a),
+        Scheme::RsaPss(Pss::of(Hash::Sha384)),
+    ),
+    (
+        SignatureScheme::Unknown(0x0809),
+        Scheme::RsaPss(Pss::of(Hash::Sha256)),
     ),
     (
         SignatureScheme::RSA_PKCS1_SHA512,
@@ -208,10 +226,7 @@ const SCHEMES: &[(SignatureScheme, Scheme)] = &[
 ];
 
 /// Cannot be verified. A server that has nothing else shows its certificate for them, and can be told why it is refused.
-const KNOWN_BY_NAME: [SignatureScheme; 2] = [
-    SignatureScheme::ECDSA_NISTP521_SHA512,
-    SignatureScheme::ED448,
-];
+const KNOWN_BY_NAME: [SignatureScheme; 1] = [SignatureScheme::ED448];
 
 fn scheme_of(name: SignatureScheme) -> Option<Scheme> {
     let found = SCHEMES.iter().find(|(known, _)| *known == name);

@@ -1,5 +1,7 @@
 //! Chains and checks against the fixtures; the clock stands at the year 2030.
 
+mod signatures;
+
 use super::*;
 use crate::config::{CertType, HashCheck, NameCheck};
 use crate::pki::fixtures::{fixture, fixture_bytes};
@@ -108,14 +110,14 @@ fn keys_of_every_kind_verify_certificates() {
     curve.accepts(fixture!("server-by-ec.crt"), "");
     curve.accepts(fixture!("server-ec.crt"), "");
     Case::with_ca(fixture!("ca-ed.crt")).accepts(fixture!("server-by-ed.crt"), "");
+    Case::with_ca(fixture!("ca-p521.crt")).accepts(fixture!("server-by-p521.crt"), "");
+    test_ca().accepts(fixture!("server-p521.crt"), "");
     test_ca().accepts(fixture!("server-pss.crt"), "");
 }
 
 #[test]
 fn what_cannot_be_verified_is_named() {
     test_ca().refuses(fixture!("server-md5.crt"), "", "RSA with MD5");
-    let p521 = Case::with_ca(fixture!("ca-p521.crt"));
-    p521.refuses(fixture!("server-by-p521.crt"), "", "P-521");
     test_ca().refuses(
         fixture!("server-critical.crt"),
         "",
@@ -225,30 +227,28 @@ fn the_clock_is_the_one_given() {
 }
 
 #[test]
-fn weak_certificates_are_for_legacy_profiles_only() {
+fn sha1_is_for_legacy_and_insecure_profiles() {
+    let leaf = fixture!("server-sha1.crt");
+    test_ca().strength(Strength::INSECURE).accepts(leaf, "");
+    test_ca().strength(Strength::LEGACY).accepts(leaf, "");
+    let preferred = test_ca().strength(Strength::PREFERRED);
+    preferred.refuses(leaf, "", "does not allow signatures by RSA with SHA-1");
+    preferred.accepts(fixture!("server.crt"), "");
+}
+
+#[test]
+fn short_rsa_keys_are_for_insecure_profiles_only() {
+    let (leaf, by_short) = (fixture!("server-1024.crt"), fixture!("server-by-1024.crt"));
     for (ca, leaf, why) in [
-        (fixture!("ca.crt"), fixture!("server-sha1.crt"), "SHA-1"),
-        (
-            fixture!("ca.crt"),
-            fixture!("server-1024.crt"),
-            "RSA with 1024 bits",
-        ),
-        (
-            fixture!("ca-1024.crt"),
-            fixture!("server-by-1024.crt"),
-            "CN=Small CA",
-        ),
+        (fixture!("ca.crt"), leaf, "RSA with 1024 bits"),
+        (fixture!("ca-1024.crt"), by_short, "CN=Small CA"),
     ] {
-        Case::with_ca(ca)
-            .strength(Strength::INSECURE)
-            .accepts(leaf, "");
-        Case::with_ca(ca).accepts(leaf, "");
-        let preferred = Case::with_ca(ca).strength(Strength::PREFERRED);
-        preferred.refuses(leaf, "", why);
+        let with = |strength| Case::with_ca(ca).strength(strength);
+        with(Strength::INSECURE).accepts(leaf, "");
+        with(Strength::LEGACY).refuses(leaf, "", why);
+        with(Strength::LEGACY).refuses(leaf, "", "tls-cert-profile insecure allows");
+        with(Strength::PREFERRED).refuses(leaf, "", why);
     }
-    test_ca()
-        .strength(Strength::PREFERRED)
-        .accepts(fixture!("server.crt"), "");
 }
 
 #[test]

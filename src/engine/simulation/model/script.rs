@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Environment, Framing, MssFix, Transport, Wrapping};
+use crate::control::tls::X25519_MLKEM768;
 use crate::crypto::cipher::Cipher;
 use crate::data::key::Format;
 use crate::data::plane::{DataPlane, DataSetup};
 use crate::pki::{Identity, certificates};
 use crate::settings::CompressionPolicy;
+use rustls::crypto::ring::default_provider;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
@@ -26,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) transport: Transport,
     pub(crate) certificate: (&'static str, &'static str),
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
+    /// The key exchange groups that it has.
+    pub(crate) groups: Vec<&'static dyn SupportedKxGroup>,
     /// The options string of its key exchange.
     pub(crate) options: String,
     /// Whether it sends peer info, as servers since 2.6 do.
@@ -55,6 +60,7 @@ impl Default for Script {
             transport: Transport::Udp,
             certificate: ("server-ec.crt", "server-ec.key"),
             versions: rustls::ALL_VERSIONS,
+            groups: [vec![X25519_MLKEM768], default_provider().kx_groups].concat(),
             options: "V4,dev-type tun,cipher AES-256-GCM,auth [null-digest],tls-server".to_owned(),
             peer_info: Some("IV_VER=2.6.14\n"),
             on_push_request: vec![push.to_owned()],
@@ -73,7 +79,10 @@ impl Default for Script {
 
 /// TLS as the script says; the client must have a certificate.
 pub(crate) fn tls_config(script: &Script, environment: &Environment) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(CryptoProvider {
+        kx_groups: script.groups.clone(),
+        ..default_provider()
+    });
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&pki::text("ca.crt")).expect("readable") {
         roots.add(certificate).expect("an authority");

@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<(Duration, Event)>,
     /// Heads of the packets that the client sent, and when; data packets as well.
     pub(crate) sent: Vec<(Duration, u8)>,
+    /// Bytes of the largest packet of the client that is not a data packet.
+    pub(crate) largest_control: usize,
     /// Tunnelled packets that reached the client.
     pub(crate) packets: Vec<Vec<u8>>,
     wait: Option<Instant>,
@@ -50,6 +52,7 @@ impl World {
             now,
             events: Vec::new(),
             sent: Vec::new(),
+            largest_control: 0,
             packets: Vec::new(),
             wait: None,
         };
@@ -204,6 +207,7 @@ impl World {
             match self.client.poll_output() {
                 Output::Event(event) => self.events.push((at, event)),
                 Output::Transmit(packet) => {
+                    self.largest_control = self.largest_control.max(packet.len());
                     self.sent
                         .push((at, packet.first().copied().unwrap_or_default()));
                     self.link.send(self.now, Way::ToServer, packet);
