@@ -127,7 +127,7 @@ impl PushedOptions {
                 notes.push(note("", "an option with an unbalanced quotation mark"));
                 continue;
             };
-            match judge(rules, &option.name, item)? {
+            match judge(rules, &option)? {
                 Verdict::In => list.push(option),
                 Verdict::Out(why) => notes.push(note(&option.name, why)),
             }
