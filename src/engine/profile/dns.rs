@@ -48,6 +48,17 @@ pub enum DhcpOption {
     Proxy(String),
 }
 
+impl DhcpOption {
+    /// Whether it takes the place of one before it: an adapter has one suffix.
+    #[must_use]
+    pub const fn replaces(&self, before: &Self) -> bool {
+        matches!(
+            (self, before),
+            (Self::AdapterDomainSuffix(_), Self::AdapterDomainSuffix(_))
+        )
+    }
+}
+
 /// The most addresses that one server may have.
 const MAX_ADDRESSES: usize = 8;
 

@@ -88,6 +88,7 @@ impl TunnelOptions {
             "dhcp-option" => {
                 return Ok(match dns::dhcp_option(args)? {
                     Ok(option) => {
+                        self.dhcp.retain(|known| !option.replaces(known));
                         self.dhcp.push(option);
                         Applied::Done
                     }
@@ -426,6 +427,18 @@ mod tests {
         let redirect = options.redirect.unwrap();
         assert!(!redirect.default_route());
         assert!(redirect.block_local && redirect.def1 && redirect.ipv6 && !redirect.ipv4);
+    }
+
+    #[test]
+    fn the_last_suffix_of_the_adapter_counts() {
+        let options = applied(&[
+            &["dhcp-option", "ADAPTER_DOMAIN_SUFFIX", "a.example"],
+            &["dhcp-option", "DOMAIN", "b.example"],
+            &["dhcp-option", "ADAPTER_DOMAIN_SUFFIX", "c.example"],
+        ]);
+        let domain = DhcpOption::Domain(vec!["b.example".into()]);
+        let suffix = DhcpOption::AdapterDomainSuffix("c.example".into());
+        assert_eq!(options.dhcp, [domain, suffix]);
     }
 
     #[test]
