@@ -235,7 +235,7 @@ pub struct PeerInfo {
     pub user_variables: Vec<(String, String)>,
     /// `IV_ACC`: protocols of the app control channel; none by default.
     pub app_control: Vec<String>,
-    /// `IV_AUTO_SESS`: ask the server for a session token although no password is needed.
+    /// `IV_AUTO_SESS`: no login is asked for; the server may hand out a session token all the same.
     pub auto_session: bool,
 }
 

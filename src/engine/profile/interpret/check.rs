@@ -20,7 +20,8 @@ impl Interpreter<'_, '_> {
         let remotes = self.remotes(digest);
         self.profile.remotes = remotes;
         self.settle_remotes(had_remote);
-        self.profile.peer_info.auto_session = self.profile.meta.autologin;
+        self.profile.peer_info.auto_session =
+            self.profile.meta.autologin || self.profile.login.is_none();
         if self.errors.is_empty() {
             self.notes.sort_by(|a, b| a.place.cmp(&b.place));
             return Ok((self.profile, self.notes));

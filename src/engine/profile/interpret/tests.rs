@@ -368,6 +368,15 @@ fn access_server_and_setenv_speak_about_people() {
 }
 
 #[test]
+fn a_profile_without_login_asks_for_session_tokens() {
+    let identity =
+        "client\ndev tun\n<ca>\nCA\n</ca>\nremote a\n<cert>\nC\n</cert>\n<key>\nK\n</key>\n";
+    let asks = |text: &str| parse(text).unwrap().0.peer_info.auto_session;
+    assert!(asks(identity));
+    assert!(!asks(&format!("{identity}auth-user-pass\n")));
+}
+
+#[test]
 fn a_pull_filter_has_exactly_two_arguments() {
     assert_eq!(
         good("pull-filter ignore \"route 1.2.3.4\"\n").pull.filters[0].text,
