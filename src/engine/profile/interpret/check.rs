@@ -97,22 +97,32 @@ impl Interpreter<'_, '_> {
         }
     }
 
-    /// `cipher` is offered last, and is the fallback where no other is named.
+    /// `cipher` is offered last, and is the fallback where no other is named; `data-ciphers` without it excludes it.
     fn settle_ciphers(&mut self) {
+        let mut cipher = self.tls.cipher;
+        let ciphers = if let Some(named) = self.tls.ciphers.take() {
+            if let Some(excluded) = cipher.filter(|cipher| !named.contains(cipher)) {
+                cipher = None;
+                let text = format!(
+                    "{excluded} is not used, since data-ciphers does not name it; where the server cannot negotiate, \
+                     data-ciphers-fallback {excluded} would be right"
+                );
+                let place = self.whole();
+                self.notes.push(Note {
+                    place,
+                    directive: "cipher".to_owned(),
+                    text,
+                });
+            }
+            named
+        } else {
+            let mut ciphers = Cipher::DEFAULT.to_vec();
+            ciphers.extend(cipher.filter(|cipher| !Cipher::DEFAULT.contains(cipher)));
+            ciphers
+        };
         let data = &mut self.profile.data;
-        data.ciphers = self
-            .tls
-            .ciphers
-            .take()
-            .unwrap_or_else(|| Cipher::DEFAULT.to_vec());
-        if let Some(cipher) = self
-            .tls
-            .cipher
-            .filter(|cipher| !data.ciphers.contains(cipher))
-        {
-            data.ciphers.push(cipher);
-        }
-        data.fallback = self.tls.fallback.or(self.tls.cipher);
+        data.ciphers = ciphers;
+        data.fallback = self.tls.fallback.or(cipher);
     }
 
     fn settle_remotes(&mut self, had_remote: bool) {

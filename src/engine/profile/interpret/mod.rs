@@ -1,5 +1,6 @@
 //! Directives to `Profile`; the only place that knows both.
 
+mod ahead;
 mod check;
 mod login;
 mod proxy;
@@ -11,6 +12,7 @@ mod tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::ahead::Ahead;
 use self::remote::{Draft, Entry};
 use self::tls::TlsDraft;
 use super::error::{Note, Place, ProfileError};
@@ -54,6 +56,8 @@ struct Interpreter<'a, 'l> {
     profile: Profile,
     errors: Vec<ProfileError>,
     notes: Vec<Note>,
+    /// What the lines after one have for it.
+    ahead: Ahead,
     /// `ignore-unknown-option`.
     ignorable: BTreeSet<String>,
     /// `setenv FORWARD_COMPATIBLE 1`: nothing unknown is an error.
@@ -83,6 +87,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             profile: Profile::empty(file),
             errors: Vec::new(),
             notes: Vec::new(),
+            ahead: Ahead::default(),
             ignorable: BTreeSet::new(),
             forward_compatible: false,
             entries: Vec::new(),
@@ -95,6 +100,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
 
     /// What has to be known before the first directive is judged.
     fn foresee(&mut self, directives: &[Directive]) {
+        self.ahead.add(directives);
         for directive in directives {
             let args = texts(directive);
             match (directive.name.as_str(), args.as_slice()) {
@@ -230,6 +236,8 @@ impl<'a, 'l> Interpreter<'a, 'l> {
         self.errors.extend(lexed.errors);
         let mut draft = Draft::default();
         let mut remotes = Vec::new();
+        let outside = self.ahead.clone();
+        self.ahead.add(&lexed.directives);
         for directive in &lexed.directives {
             if !self.permitted(directive, Scope::CONNECTION) {
                 continue;
@@ -244,6 +252,16 @@ impl<'a, 'l> Interpreter<'a, 'l> {
                 self.apply_to_remote(&mut draft, directive, &args)
             };
             self.settle(directive, outcome);
+        }
+        self.ahead = outside;
+        if let Some(second) = lexed
+            .directives
+            .iter()
+            .filter(|one| one.name == "remote")
+            .nth(1)
+        {
+            let text = "other clients take one remote for each block; here all of them are tried";
+            self.note(second, text.to_owned());
         }
         if remotes.is_empty() {
             self.error(
@@ -283,6 +301,11 @@ impl<'a, 'l> Interpreter<'a, 'l> {
     /// The content of a block, or of the file that an argument names; `None` for the old `[inline]`, whose block comes
     /// on its own.
     fn material(&mut self, directive: &Directive) -> Result<Option<Material>, BadValue> {
+        if self.ahead.supersedes(directive) {
+            let text = "it is not read: what follows takes its place";
+            self.note(directive, text.to_owned());
+            return Ok(None);
+        }
         let place = self.place(directive.line, directive.column);
         if let Some(content) = &directive.content {
             let bytes = content.expose().as_bytes().to_vec();
@@ -294,8 +317,8 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             }));
         }
         let file = directive.args.first().map_or("", |arg| arg.text.as_str());
-        if file == "[inline]" {
-            return Ok(None);
+        if file == INLINE {
+            return self.ahead.block_of(directive).map(|()| None);
         }
         let content = Arc::new(SecretBytes::new(self.file_content(file)?));
         Ok(Some(Material {
@@ -343,6 +366,9 @@ impl<'a, 'l> Interpreter<'a, 'l> {
         });
     }
 }
+
+/// What stands in a file's place where a block of the same name has the content.
+const INLINE: &str = "[inline]";
 
 fn texts(directive: &Directive) -> Vec<&str> {
     directive.args.iter().map(|arg| arg.text.as_str()).collect()

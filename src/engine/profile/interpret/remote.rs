@@ -59,7 +59,7 @@ pub(super) struct Draft {
 
 #[derive(Debug, Clone, Default)]
 struct WrappingDraft {
-    auth: Option<(Material, Option<KeyDirection>)>,
+    auth: Option<Material>,
     crypt: Option<Material>,
     crypt_v2: Option<Material>,
     direction: Option<KeyDirection>,
@@ -77,13 +77,10 @@ impl WrappingDraft {
             WrappingText::TlsCryptV2 { key: key.clone() }
         } else if let Some(key) = &self.crypt {
             WrappingText::TlsCrypt { key: key.clone() }
-        } else if let Some((key, direction)) = &self.auth {
-            let direction = direction
-                .or(self.direction)
-                .unwrap_or(KeyDirection::Bidirectional);
+        } else if let Some(key) = &self.auth {
             WrappingText::TlsAuth {
                 key: key.clone(),
-                direction,
+                direction: self.direction.unwrap_or(KeyDirection::Bidirectional),
                 digest,
             }
         } else {
@@ -268,15 +265,11 @@ impl Interpreter<'_, '_> {
     ) -> Result<Applied, BadValue> {
         match directive.name.as_str() {
             "tls-auth" => {
-                let of_key = if args.len() > 1 {
-                    Some(direction(args, 1)?)
-                } else {
-                    None
-                };
-                match self.material(directive)? {
-                    Some(key) => draft.auth = Some((key, of_key)),
-                    None => draft.direction = of_key.or(draft.direction),
+                // It is the same setting as key-direction, and outlives the file if a block follows.
+                if args.len() > 1 {
+                    draft.direction = Some(direction(args, 1)?);
                 }
+                draft.auth = self.material(directive)?.or_else(|| draft.auth.take());
             }
             "tls-crypt" => draft.crypt = self.material(directive)?.or_else(|| draft.crypt.take()),
             "tls-crypt-v2" => {

@@ -1,5 +1,7 @@
 //! The laws and examples of this room.
 
+mod forms;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -242,12 +244,23 @@ fn unknown_options_are_excused_in_three_ways() {
 fn ciphers_follow_the_list_and_the_old_option() {
     let data = |text: &str| good(text).data;
     assert_eq!(data("").ciphers, Cipher::DEFAULT);
-    let old = data("data-ciphers AES-128-GCM:AES-256-CBC\ncipher AES-128-CBC\n");
+    let old = data("cipher AES-128-CBC\n");
     assert_eq!(
         old.ciphers,
-        [Cipher::Aes128Gcm, Cipher::Aes256Cbc, Cipher::Aes128Cbc]
+        [&Cipher::DEFAULT[..], &[Cipher::Aes128Cbc]].concat()
     );
     assert_eq!(old.fallback, Some(Cipher::Aes128Cbc));
+    for excluding in [
+        "data-ciphers AES-128-GCM\ncipher AES-128-CBC\n",
+        "cipher AES-128-CBC\ndata-ciphers AES-128-GCM\n",
+    ] {
+        let data = data(excluding);
+        assert_eq!(
+            (data.ciphers, data.fallback),
+            (vec![Cipher::Aes128Gcm], None)
+        );
+        assert_eq!(notes(excluding).len(), 1);
+    }
     let both = data("cipher AES-128-CBC\ndata-ciphers-fallback AES-256-CBC\n");
     assert_eq!(both.fallback, Some(Cipher::Aes256Cbc));
     assert_eq!(notes("cipher BF-CBC\n").len(), 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Interpreter, words_in};
+use super::{INLINE, Interpreter, words_in};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::crypto::hmac::Digest;
 use crate::engine::profile::cipher_list;
@@ -100,7 +100,7 @@ impl Interpreter<'_, '_> {
             "peer-fingerprint" => {
                 let list = self.list(directive)?;
                 let mut fingerprints = Vec::new();
-                for line in words_in(&list) {
+                for line in words_in(list.as_deref().unwrap_or_default()) {
                     fingerprints.push(fingerprint(line)?);
                 }
                 self.profile.tls.fingerprints.extend(fingerprints);
@@ -108,7 +108,9 @@ impl Interpreter<'_, '_> {
             }
             "verify-hash" => {
                 let list = self.list(directive)?;
-                self.profile.tls.checks.hash = Some(hash_check(&list, args)?);
+                if let Some(list) = list {
+                    self.profile.tls.checks.hash = Some(hash_check(&list, args)?);
+                }
                 return Ok(Applied::Done);
             }
             _ => {}
@@ -232,15 +234,18 @@ impl Interpreter<'_, '_> {
         }
     }
 
-    /// The text of a block, or the first argument.
-    fn list(&mut self, directive: &Directive) -> Result<String, BadValue> {
+    /// The text of a block, or the first argument; `None` if the block comes on its own.
+    fn list(&mut self, directive: &Directive) -> Result<Option<String>, BadValue> {
         if let Some(content) = &directive.content {
-            return Ok(content.expose().to_owned());
+            return Ok(Some(content.expose().to_owned()));
+        }
+        if directive.args.first().is_some_and(|arg| arg.text == INLINE) {
+            return self.ahead.block_of(directive).map(|()| None);
         }
         directive
             .args
             .first()
-            .map(|arg| arg.text.clone())
+            .map(|arg| Some(arg.text.clone()))
             .ok_or_else(|| BadValue::because(0, "nothing is given", "a fingerprint"))
     }
 }
