@@ -81,6 +81,9 @@ pub enum NameCheck {
     Name(String),
     /// The common name starts with the text.
     NamePrefix(String),
+    /// The whole subject in the form of OpenVPN before 2.3 (`/C=DE/CN=server`) equals the text; what is neither letter
+    /// nor digit nor one of `-_.@:/=` counts as `_`.
+    OldSubject(String),
     /// The whole subject, as OpenVPN prints it, equals the text.
     Subject(String),
 }

@@ -264,17 +264,30 @@ pub(super) fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
         bytes.zeroize();
         return Err("it is in UTF-16; save it as UTF-8".to_owned());
     }
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    let mut in_block = false;
+    for line in bytes.split_mut(|byte| matches!(byte, b'\n' | b'\r')) {
+        let first = line.trim_ascii_start();
+        let whole_line = matches!(first.first(), Some(b'#' | b';'));
+        in_block = !first.starts_with(b"</") && (in_block || first.starts_with(b"<"));
+        // What stands behind other text in a block may be a password.
+        if in_block && !whole_line {
+            continue;
+        }
+        let comment = comment_of(line);
+        if std::str::from_utf8(comment).is_err() || comment.contains(&0) {
+            let foreign = comment
+                .iter_mut()
+                .filter(|byte| !byte.is_ascii() || **byte == 0);
+            foreign.for_each(|byte| *byte = b'?');
+        }
+    }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         let line = line_of(&bytes, at);
         bytes.zeroize();
         return Err(format!("line {line} holds a NUL byte, so it is no text"));
-    }
-    for line in bytes.split_mut(|byte| *byte == b'\n') {
-        let is_comment = matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
-        if is_comment && std::str::from_utf8(line).is_err() {
-            let foreign = line.iter_mut().filter(|byte| !byte.is_ascii());
-            foreign.for_each(|byte| *byte = b'?');
-        }
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -283,6 +296,25 @@ pub(super) fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
         bytes.zeroize();
         format!("line {line} is not in UTF-8; save the file as UTF-8")
     })
+}
+
+/// The comment of a line: from a `#` or `;` on that begins a word outside of quotes.
+fn comment_of(line: &mut [u8]) -> &mut [u8] {
+    let mut quote = None;
+    let mut before = b' ';
+    let begin = line.iter().position(|byte| {
+        let begins_word = before.is_ascii_whitespace();
+        before = *byte;
+        match (quote, *byte) {
+            (None, b'#' | b';') => return begins_word,
+            (None, b'"' | b'\'') if begins_word => quote = Some(*byte),
+            (Some(open), close) if open == close => quote = None,
+            _ => {}
+        }
+        false
+    });
+    let begin = begin.unwrap_or(line.len());
+    line.get_mut(begin..).unwrap_or_default()
 }
 
 /// The line of a byte, from 1.
@@ -330,9 +362,15 @@ mod tests {
     fn comments_may_be_in_another_encoding_and_nothing_else() {
         let text = decoded(b"# f\xfcr\nverb 3\n".to_vec());
         assert_eq!(text.as_deref(), Ok("# f?r\nverb 3\n"));
+        let text = decoded(b"verb 3 ; f\xfcr\0\nsetenv X \"#\" # \xe4\n\0\0".to_vec());
+        assert_eq!(text.as_deref(), Ok("verb 3 ; f?r?\nsetenv X \"#\" # ?\n"));
+        let password = b"<auth-user-pass>\nme\na #\xe4\n</auth-user-pass>\n".to_vec();
+        assert!(decoded(password).unwrap_err().starts_with("line 3 "));
+        let refused = decoded(b"verb 3\nsetenv X \"# f\xfcr\"\n".to_vec()).unwrap_err();
+        assert!(refused.starts_with("line 2 "), "{refused}");
         let refused = decoded(b"verb 3\nsetenv UV_X f\xfcr\n".to_vec()).unwrap_err();
         assert!(refused.starts_with("line 2 "), "{refused}");
-        let refused = decoded(b"verb 3\n\n\0".to_vec()).unwrap_err();
+        let refused = decoded(b"verb 3\n\n\0x".to_vec()).unwrap_err();
         assert!(refused.starts_with("line 3 "), "{refused}");
     }
 

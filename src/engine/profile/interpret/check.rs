@@ -14,6 +14,7 @@ impl Interpreter<'_, '_> {
         self.check_role();
         self.check_trust();
         self.check_identity();
+        self.check_dns();
         self.settle_ciphers();
         let digest = self.tls.auth_digest.unwrap_or(self.profile.data.digest);
         let had_remote = !self.entries.is_empty();
@@ -97,6 +98,18 @@ impl Interpreter<'_, '_> {
         }
     }
 
+    fn check_dns(&mut self) {
+        let lacking: Vec<i8> = self.profile.tunnel.dns.without_address().collect();
+        if self.blamed(&["dns"]) {
+            return;
+        }
+        for priority in lacking {
+            let reason = format!("server {priority} has no address");
+            let right = format!("dns server {priority} address ADDRESS");
+            self.whole_error("dns", &reason, &right);
+        }
+    }
+
     /// `cipher` is offered last, and is the fallback where no other is named; `data-ciphers` without it excludes it.
     fn settle_ciphers(&mut self) {
         let mut cipher = self.tls.cipher;
@@ -107,12 +120,7 @@ impl Interpreter<'_, '_> {
                     "{excluded} is not used, since data-ciphers does not name it; where the server cannot negotiate, \
                      data-ciphers-fallback {excluded} would be right"
                 );
-                let place = self.whole();
-                self.notes.push(Note {
-                    place,
-                    directive: "cipher".to_owned(),
-                    text,
-                });
+                self.whole_note("cipher", &text);
             }
             named
         } else {
@@ -148,11 +156,7 @@ impl Interpreter<'_, '_> {
             remote.transport == Transport::Tcp && remote.options.fragment.is_some()
         };
         if self.profile.remotes.iter().any(over_tcp) {
-            self.notes.push(Note {
-                place: self.whole(),
-                directive: "fragment".to_owned(),
-                text: "it has no effect over TCP".to_owned(),
-            });
+            self.whole_note("fragment", "it has no effect over TCP");
         }
     }
 
@@ -175,6 +179,15 @@ impl Interpreter<'_, '_> {
             line: 0,
             column: 0,
         }
+    }
+
+    /// A note about the profile as a whole.
+    pub(super) fn whole_note(&mut self, directive: &str, text: &str) {
+        self.notes.push(Note {
+            place: self.whole(),
+            directive: directive.to_owned(),
+            text: text.to_owned(),
+        });
     }
 
     /// An error about the profile as a whole.

@@ -105,7 +105,7 @@ fn all_errors_come_at_once_with_their_places() {
         [
             "p.ovpn:8:1: remot: there is no such option (perhaps remote)",
             "p.ovpn:9:6: port: \"0\" does not fit (a number from 1 to 65535)",
-            "p.ovpn:10:8: verb: \"many\" does not fit (a number from 0 to 15)",
+            "p.ovpn:10:8: verb: \"many\" does not fit (a number from 0 to 11)",
             "p.ovpn:11:1: secret: a static key has no forward secrecy; use TLS",
             "p.ovpn:13:1: peer-id: only a server may say this, by pushing it (leave it out)",
             "p.ovpn:14:4: ca: the file nowhere.crt cannot be read: no such file (a file beside the profile, or the \

@@ -122,7 +122,7 @@ impl Interpreter<'_, '_> {
             "remote-cert-ku" => checks.key_usage = Some(key_usages(args)?),
             "ns-cert-type" => checks.netscape_type = Some(choice(args, 0, SIDES)?),
             "verify-x509-name" => checks.name = Some(name_check(args)?),
-            "tls-remote" => checks.name = Some(tls_remote(word(args, 0)?)?),
+            "tls-remote" => checks.name = Some(tls_remote(name(args)?)?),
             "x509-username-field" => checks.username_field = Some(args.join("_")),
             _ => return Ok(Applied::NotMine),
         }
@@ -333,7 +333,20 @@ fn name_check(args: &[&str]) -> Result<NameCheck, BadValue> {
             ],
         )?,
     };
-    Ok(form(word(args, 0)?.to_owned()))
+    Ok(form(name(args)?.to_owned()))
+}
+
+/// A name that is not empty: every certificate begins with nothing.
+fn name<'a>(args: &[&'a str]) -> Result<&'a str, BadValue> {
+    let text = word(args, 0)?;
+    if text.trim().is_empty() {
+        return Err(BadValue::because(
+            0,
+            "the name is empty",
+            "the name of the server's certificate",
+        ));
+    }
+    Ok(text)
 }
 
 /// A subject, in the form of today or in the old one with slashes, else the beginning of the common name.
@@ -346,9 +359,8 @@ fn tls_remote(text: &str) -> Result<NameCheck, BadValue> {
         };
         return Ok(form(text.to_owned()));
     };
-    let parts: Vec<&str> = old.split('/').collect();
-    if parts.iter().all(|part| part.contains('=')) {
-        return Ok(NameCheck::Subject(parts.join(", ")));
+    if old.split('/').all(|part| part.contains('=')) {
+        return Ok(NameCheck::OldSubject(text.to_owned()));
     }
     let right = "verify-x509-name \"C=DE, CN=server\" subject";
     Err(BadValue::new(0, text, right))

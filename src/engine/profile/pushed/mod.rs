@@ -179,6 +179,10 @@ impl PushedOptions {
                 Some(why) => notes.push(note(&option.name, &why)),
             }
         }
+        for priority in options.tunnel.dns.without_address() {
+            let text = format!("server {priority} has no address, and is of no use");
+            notes.push(note("dns", &text));
+        }
         options.check()?;
         Ok((options, notes))
     }

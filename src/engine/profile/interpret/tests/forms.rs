@@ -72,3 +72,64 @@ fn a_second_remote_of_a_block_is_noted_and_tried() {
     assert_eq!(good(block).remotes.len(), 3);
     assert_eq!(notes(block).len(), 1);
 }
+
+#[test]
+fn what_openvpn_refuses_is_refused() {
+    for line in [
+        "nobind\nbind",
+        "nobind\nlport 5000",
+        "local 192.0.2.1\nnobind",
+        "dhcp-option DNS 192.0.2.1 192.0.2.2",
+        "dns server 0 dnssec yes no",
+        "dns server 0 sni a.example",
+        "verify-x509-name \"\" name-prefix",
+        "tls-remote \"\"",
+        "static-challenge x y",
+    ] {
+        assert_eq!(errors(&format!("{line}\n")).len(), 1, "{line}");
+    }
+    assert_eq!(
+        good("nobind\nlport 0\n").remotes[0].options.local_port,
+        None
+    );
+}
+
+#[test]
+fn what_is_harmless_is_accepted() {
+    assert_eq!(good("verb 32\n").verbosity, Some(11));
+    assert_eq!(good("verb 300\n").verbosity, Some(11));
+    assert!(
+        good("static-challenge x 2\n")
+            .static_challenge
+            .unwrap()
+            .echo
+    );
+    assert!(
+        !good("static-challenge x 0\n")
+            .static_challenge
+            .unwrap()
+            .echo
+    );
+    assert_eq!(notes("keying-material-exporter EXPORTER_x 16\n").len(), 1);
+    assert_eq!(notes("ip-remote-hint 192.0.2.1\n").len(), 1);
+    assert_eq!(notes("fragment 0\n").len(), 1);
+    assert_eq!(notes("route 192.168.4.256\n").len(), 1);
+    assert_eq!(notes("<tls-auth>\nA\n</tls-auth>\n").len(), 1);
+    assert_eq!(
+        notes("<tls-auth>\nA\n</tls-auth>\nkey-direction 1\n").len(),
+        0
+    );
+}
+
+#[test]
+fn a_subject_in_the_oldest_form_is_compared_in_that_form() {
+    let name = |text: &str| good(text).tls.checks.name.unwrap();
+    assert_eq!(
+        name("tls-remote \"/C=DE/O=My_Company/CN=vpn\"\n"),
+        NameCheck::OldSubject("/C=DE/O=My_Company/CN=vpn".into())
+    );
+    assert_eq!(
+        name("tls-remote \"C=DE, O=My Company, CN=vpn\"\n"),
+        NameCheck::Subject("C=DE, O=My Company, CN=vpn".into())
+    );
+}
