@@ -16,6 +16,7 @@ use super::backend::SessionArgs;
 use super::changes::Changes;
 use super::check::Judgement;
 use super::effects::{Effects, Work};
+use super::findings;
 use super::foreground_record::ForegroundRecord;
 use super::kill_switch::command::KillSwitchCommand;
 use super::log;
@@ -113,9 +114,15 @@ pub enum Command {
 pub struct CheckArgs {
     /// The profile.
     pub profile: PathBuf,
+    /// Write one JSON object, for programs.
+    #[arg(long)]
+    pub json: bool,
     /// Set an override, as OPTION=VALUE.
     #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
     pub overrides: Vec<(String, String)>,
+    /// Say also of each option without effect why it has none.
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// Arguments of `connect`.
@@ -144,11 +151,16 @@ pub fn check(args: CheckArgs) -> ExitCode {
     let file = ProfileFile::new(args.profile, args.overrides);
     let judgement = Judgement::of(&file, &surroundings());
     let usable = judgement.is_usable();
-    let mut lines = judgement.lines;
-    if usable {
-        lines.push(format!("{name}: the profile can be used"));
-    }
-    match io::stdout().write_all(format!("{}\n", lines.join("\n")).as_bytes()) {
+    let text = if args.json {
+        findings::json(&name, usable, &judgement.findings)
+    } else {
+        let mut lines = findings::lines(&judgement.findings, args.verbose);
+        if usable {
+            lines.push(format!("{name}: the profile can be used"));
+        }
+        lines.join("\n")
+    };
+    match io::stdout().write_all(format!("{text}\n").as_bytes()) {
         Ok(()) if usable => ExitCode::SUCCESS,
         Ok(()) | Err(_) => ExitCode::FAILURE,
     }

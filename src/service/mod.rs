@@ -10,6 +10,7 @@ pub mod dbus;
 pub mod dns_helper;
 pub mod effects;
 pub mod facts;
+pub mod findings;
 pub mod foreground_record;
 pub mod kept_device;
 pub mod kept_session;

@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::effects::{ProfileLoader, Work};
 use super::log::LogControl;
 use super::profile_copy::ProfileCopy;
+use crate::engine::profile::Examined;
 use crate::engine::profile::error::{Note, ProfileError};
 use crate::engine::profile::lexer::lex;
 use crate::engine::profile::model::{Login, Profile};
@@ -121,6 +122,24 @@ impl ProfileFile {
     ///
     /// [`ReadError`], with every problem at once.
     pub fn read(&self) -> Result<Read, ReadError> {
+        let Examined {
+            profile,
+            notes,
+            errors,
+        } = self.examine()?;
+        if errors.is_empty() {
+            Ok(Read { profile, notes })
+        } else {
+            Err(ReadError::Profile { errors })
+        }
+    }
+
+    /// The same, with all that can be understood of a profile that has errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if there is no text, or an override is wrong.
+    pub fn examine(&self) -> Result<Examined, ReadError> {
         let name = self.path.display().to_string();
         let bytes = match &self.copy {
             Some(copy) => copy.profile().map_err(|source| ReadError::File {
@@ -135,18 +154,21 @@ impl ProfileFile {
             Some(copy) => copy.named(file),
             None => read_beside(folder, file),
         };
-        let parsed = Profile::parse(&name, &text, &mut load);
-        let (mut profile, mut notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
+        let mut examined = Profile::examine(&name, &text, &mut load);
+        if !examined.errors.is_empty() {
+            return Ok(examined);
+        }
         let overrides: Vec<Override> = self
             .overrides
             .iter()
             .map(|(option, value)| Override::parse(option, OverrideValue::Text(value)))
             .collect::<Result<_, _>>()?;
-        notes.extend(profile.apply_overrides(&overrides)?);
+        let notes = examined.profile.apply_overrides(&overrides)?;
+        examined.notes.extend(notes);
         if let Some(path) = &self.auth_file {
-            profile.login = Some(login(&self.text(self.bytes(path)?)?));
+            examined.profile.login = Some(login(&self.text(self.bytes(path)?)?));
         }
-        Ok(Read { profile, notes })
+        Ok(examined)
     }
 
     /// The text with the additions that it lacks.

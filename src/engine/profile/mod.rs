@@ -16,4 +16,5 @@ mod transfer;
 pub mod tunnel;
 mod value;
 
+pub use interpret::Examined;
 pub use value::BadValue;

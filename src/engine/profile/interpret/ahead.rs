@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::lexer::Directive;
+use super::super::value::BadValue;
 use super::INLINE;
-use crate::engine::profile::lexer::Directive;
-use crate::engine::profile::value::BadValue;
 
 /// The options whose content is a file or a block, and of which the last one counts.
 const MATERIALS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! What only the whole profile shows: what is missing, what contradicts what.
 
-use super::Interpreter;
+use super::{Examined, Interpreter};
 use crate::engine::crypto::cipher::Cipher;
 use crate::engine::profile::error::{Note, Place, ProfileError};
 use crate::engine::profile::model::{Profile, Remote};
@@ -10,7 +10,7 @@ use crate::engine::settings::Transport;
 
 impl Interpreter<'_, '_> {
     /// Checks the whole and hands it out.
-    pub(super) fn finish(mut self) -> Result<(Profile, Vec<Note>), Vec<ProfileError>> {
+    pub(super) fn finish(mut self) -> Examined {
         self.check_role();
         self.check_trust();
         self.check_identity();
@@ -23,12 +23,13 @@ impl Interpreter<'_, '_> {
         self.settle_remotes(had_remote);
         self.profile.peer_info.auto_session =
             self.profile.meta.autologin || self.profile.login.is_none();
-        if self.errors.is_empty() {
-            self.notes.sort_by(|a, b| a.place.cmp(&b.place));
-            return Ok((self.profile, self.notes));
-        }
+        self.notes.sort_by(|a, b| a.place.cmp(&b.place));
         self.errors.sort_by_key(|error| order(&error.place));
-        Err(self.errors)
+        Examined {
+            profile: self.profile,
+            notes: self.notes,
+            errors: self.errors,
+        }
     }
 
     fn check_role(&mut self) {
@@ -187,6 +188,7 @@ impl Interpreter<'_, '_> {
             place: self.whole(),
             directive: directive.to_owned(),
             text: text.to_owned(),
+            minor: false,
         });
     }
 

@@ -38,6 +38,16 @@ impl Profile {
         text: &str,
         load: &mut Load<'_>,
     ) -> Result<(Self, Vec<Note>), Vec<ProfileError>> {
+        let examined = Self::examine(name, text, load);
+        if examined.errors.is_empty() {
+            Ok((examined.profile, examined.notes))
+        } else {
+            Err(examined.errors)
+        }
+    }
+
+    /// The same, with all that can be understood of a profile that has errors.
+    pub fn examine(name: &str, text: &str, load: &mut Load<'_>) -> Examined {
         let lexed = lex(name, text);
         let mut interpreter = Interpreter::new(name, load);
         interpreter.errors = lexed.errors;
@@ -47,6 +57,17 @@ impl Profile {
         }
         interpreter.finish()
     }
+}
+
+/// What there is to say about a profile's text.
+#[derive(Debug)]
+pub struct Examined {
+    /// What could be understood; not to be used if there are errors.
+    pub profile: Profile,
+    /// What works differently from what one might expect.
+    pub notes: Vec<Note>,
+    /// All that is wrong, in the order of the lines.
+    pub errors: Vec<ProfileError>,
 }
 
 /// The profile while it is being understood.
@@ -146,11 +167,16 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             Treatment::Honour => {}
             Treatment::Implied(_) => return false,
             Treatment::Ignore(why) => {
-                self.note(directive, format!("it has no effect: {why}"));
+                let text = format!("it has no effect: {why}");
+                if SCRIPTS.contains(&directive.name.as_str()) {
+                    self.note(directive, text);
+                } else {
+                    self.minor_note(directive, text);
+                }
                 return false;
             }
             Treatment::Refuse(why) if directive.origin == Origin::Optional => {
-                self.note(directive, format!("it has no effect: {why}"));
+                self.minor_note(directive, format!("it has no effect: {why}"));
                 return false;
             }
             Treatment::Refuse(why) => {
@@ -191,7 +217,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             || self.forward_compatible
             || self.ignorable.contains(&directive.name);
         if excused {
-            return self.note(directive, "this client does not know it".to_owned());
+            return self.minor_note(directive, "this client does not know it".to_owned());
         }
         // Nobody reads hundreds of guesses, and a hostile profile could ask for a hundred thousand.
         let few = self.errors.len() < 100;
@@ -280,6 +306,11 @@ impl<'a, 'l> Interpreter<'a, 'l> {
     fn settle(&mut self, directive: &Directive, outcome: Result<Applied, BadValue>) {
         match outcome {
             Ok(Applied::Done) => {}
+            Ok(Applied::Ignored(why))
+                if matches!(directive.name.as_str(), "setenv" | "tls-version-min") =>
+            {
+                self.minor_note(directive, format!("it has no effect: {why}"));
+            }
             Ok(Applied::Ignored(why)) => self.note(directive, format!("it has no effect: {why}")),
             Ok(Applied::NotMine) => {
                 self.error(directive, 0, "it may not stand here", "leave it out");
@@ -363,9 +394,31 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             place,
             directive: directive.name.clone(),
             text,
+            minor: false,
         });
     }
+
+    /// A note that nobody needs to act on.
+    fn minor_note(&mut self, directive: &Directive, text: String) {
+        self.note(directive, text);
+        if let Some(note) = self.notes.last_mut() {
+            note.minor = true;
+        }
+    }
 }
+
+/// What would have run a program that the profile's author counts on.
+const SCRIPTS: &[&str] = &[
+    "dns-updown",
+    "down",
+    "down-pre",
+    "ipchange",
+    "plugin",
+    "route-pre-down",
+    "route-up",
+    "tls-verify",
+    "up",
+];
 
 /// What stands in a file's place where a block of the same name has the content.
 const INLINE: &str = "[inline]";

@@ -216,10 +216,7 @@ fn protocol(args: &[&str], index: usize) -> Result<Protocol, BadValue> {
             "tcp-client",
         ));
     }
-    choice(&[bare], 0, NAMES).map_err(|bad| BadValue {
-        argument: index,
-        ..bad
-    })
+    choice(&[bare], 0, NAMES).map_err(|bad| BadValue::new(index, text, bad.right))
 }
 
 fn direction(args: &[&str], index: usize) -> Result<KeyDirection, BadValue> {

@@ -362,6 +362,7 @@ fn note(key: &str, text: &str) -> Note {
         place: Place::default(),
         directive: key.to_owned(),
         text: text.to_owned(),
+        minor: false,
     }
 }
 

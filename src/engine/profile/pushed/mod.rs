@@ -250,6 +250,7 @@ fn note(name: &str, text: &str) -> Note {
         place: Place::default(),
         directive: beginning(name, LONGEST_NAME),
         text: beginning(text, LONGEST_TEXT),
+        minor: false,
     }
 }
 
