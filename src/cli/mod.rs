@@ -29,6 +29,7 @@ use crate::cli::sessions::{ListArgs, SessionName, StatisticsArgs, StatusArgs};
 use crate::daemon::check::CheckReport;
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
+use crate::daemon::findings;
 use crate::daemon::managed::SessionArgs;
 use crate::daemon::managed::unit::DescribeArgs;
 use crate::daemon::profile_file::ProfileFile;
@@ -45,12 +46,18 @@ use crate::sys::runtime;
 use crate::systemd::exit;
 use openvpn_engine::config::Environment;
 use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::Attention;
+use openvpn_engine::session::Autonomy;
 use openvpn_engine::session::ExitClass;
+use openvpn_engine::session::InputGroup;
+use openvpn_engine::session::Lifetime;
+use openvpn_engine::session::Policy;
+use openvpn_engine::session::Question;
+use openvpn_engine::session::ReadyWhen;
+use openvpn_engine::session::Registration;
 use openvpn_engine::session::Session;
 use openvpn_engine::session::Status;
 use openvpn_engine::session::Summary;
-use openvpn_engine::session::{Attention, InputGroup, Question};
-use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use openvpn_engine::settings::Transport;
 
 /// The OpenVPN client for Linux that is native to systemd.
@@ -130,9 +137,15 @@ pub enum Command {
 pub struct CheckArgs {
     /// The profile.
     pub profile: PathBuf,
+    /// Write one JSON object, for programs.
+    #[arg(long)]
+    pub json: bool,
     /// Set an override, as OPTION=VALUE.
     #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = override_pair)]
     pub overrides: Vec<(String, String)>,
+    /// Say also of each option without effect why it has none.
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// Arguments of `connect`.
@@ -161,11 +174,16 @@ pub fn check(args: CheckArgs) -> ExitCode {
     let file = ProfileFile::new(args.profile, args.overrides);
     let judgement = CheckReport::of(&file, &environment());
     let usable = judgement.is_usable();
-    let mut lines = judgement.lines;
-    if usable {
-        lines.push(format!("{name}: the profile can be used"));
-    }
-    match io::stdout().write_all(format!("{}\n", lines.join("\n")).as_bytes()) {
+    let text = if args.json {
+        findings::json(&name, usable, &judgement.findings)
+    } else {
+        let mut lines = findings::lines(&judgement.findings, args.verbose);
+        if usable {
+            lines.push(format!("{name}: the profile can be used"));
+        }
+        lines.join("\n")
+    };
+    match io::stdout().write_all(format!("{text}\n").as_bytes()) {
         Ok(()) if usable => ExitCode::SUCCESS,
         Ok(()) | Err(_) => ExitCode::FAILURE,
     }

@@ -1,19 +1,29 @@
 //! Everything that can be said about a profile without connecting.
 
-use crate::daemon::profile_file::{ProfileFile, Read, ReadError};
-use openvpn_engine::config::{ConnectionTemplate, TemplateError, build};
-use openvpn_engine::config::{Endpoint, Environment, PeerInfo};
+use crate::daemon::findings::{Finding, Severity};
+use crate::daemon::profile_file::ProfileFile;
+use openvpn_engine::config::ConnectionTemplate;
+use openvpn_engine::config::Endpoint;
+use openvpn_engine::config::Environment;
+use openvpn_engine::config::PeerInfo;
+use openvpn_engine::config::TemplateError;
+use openvpn_engine::config::TlsConfig;
+use openvpn_engine::config::build;
 use openvpn_engine::pki::Certificate;
 use openvpn_engine::pki::KeyKind;
-use openvpn_engine::pki::{PkiError, Trust};
-use openvpn_engine::profile::{Profile, Remote};
-use openvpn_engine::tls::{TlsFactory, TlsSetupError};
+use openvpn_engine::pki::PkiError;
+use openvpn_engine::pki::Trust;
+use openvpn_engine::profile::Examined;
+use openvpn_engine::profile::Profile;
+use openvpn_engine::profile::Remote;
+use openvpn_engine::tls::TlsFactory;
+use openvpn_engine::tls::TlsSetupError;
 
 /// What has been found out about a profile.
 #[derive(Debug)]
 pub struct CheckReport {
-    /// One line for each thing to say: `error: ...` and `note: ...`, each with file, line and column where it has them.
-    pub lines: Vec<String>,
+    /// Each thing to say.
+    pub findings: Vec<Finding>,
     /// The profile, if its text could be understood.
     pub profile: Option<Profile>,
 }
@@ -22,28 +32,31 @@ impl CheckReport {
     /// Reads a profile and all that it names, and opens its keys and certificates.
     #[must_use]
     pub fn of(file: &ProfileFile, environment: &Environment) -> Self {
-        match file.read() {
-            Ok(Read { profile, notes }) => {
-                let mut lines: Vec<String> =
-                    notes.iter().map(|note| format!("note: {note}")).collect();
-                lines.extend(deeper(&profile, environment));
-                Self {
-                    lines,
-                    profile: Some(profile),
-                }
+        let Examined {
+            profile,
+            notes,
+            errors,
+        } = match file.examine() {
+            Ok(examined) => examined,
+            Err(error) => {
+                return Self {
+                    findings: vec![Finding::new(Severity::Error, error.to_string())],
+                    profile: None,
+                };
             }
-            Err(ReadError::Profile { errors }) => Self::refused(errors),
-            Err(error @ (ReadError::File { .. } | ReadError::Override(_))) => {
-                Self::refused([error])
-            }
+        };
+        let mut findings: Vec<Finding> = errors.iter().map(Finding::from).collect();
+        findings.extend(notes.iter().map(Finding::from));
+        if errors.is_empty() {
+            findings.extend(deeper(&profile, environment));
+            findings.extend(asked_for(&profile));
+        } else {
+            let problems = build::material_problems(&profile, None);
+            findings.extend(problems.into_iter().map(of_material));
         }
-    }
-
-    fn refused<E: ToString>(errors: impl IntoIterator<Item = E>) -> Self {
-        let error = |error: E| format!("{ERROR}{}", error.to_string());
         Self {
-            lines: errors.into_iter().map(error).collect(),
-            profile: None,
+            findings,
+            profile: errors.is_empty().then_some(profile),
         }
     }
 
@@ -57,33 +70,62 @@ impl CheckReport {
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
         let errors = self
-            .lines
+            .findings
             .iter()
-            .filter_map(|line| line.strip_prefix(ERROR));
-        errors.map(ToOwned::to_owned).collect()
+            .filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.line().to_owned()).collect()
     }
 }
 
 /// What only shows when keys and certificates are opened.
-fn deeper(profile: &Profile, environment: &Environment) -> Vec<String> {
+fn deeper(profile: &Profile, environment: &Environment) -> Vec<Finding> {
     let problems = build::problems(profile, None);
     if problems.is_empty() {
         return handshake(profile, environment);
     }
-    let line = |problem: TemplateError| match problem {
+    problems.into_iter().map(of_material).collect()
+}
+
+fn of_material(problem: TemplateError) -> Finding {
+    match problem {
         TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong => {
-            format!("note: {problem}")
+            note(problem.to_string())
         }
-        TemplateError::Unusable(why) => format!("error: {why}"),
+        TemplateError::Unusable(why) => error(why),
+    }
+}
+
+/// What a person or a credential must answer; a unit that nobody sits at cannot connect otherwise.
+fn asked_for(profile: &Profile) -> Option<Finding> {
+    let login = profile.login.as_ref()?;
+    let name = login.username.is_none();
+    let password = login.password.is_none() && !login.username_only;
+    let what = match (name, password) {
+        (true, true) => "user name and password are",
+        (true, false) => "the user name is",
+        (false, true) => "the password is",
+        (false, false) => return None,
     };
-    problems.into_iter().map(line).collect()
+    Some(note(format!(
+        "{}: {what} asked for at the start; where nobody can answer, a credential of the unit can \
+         (openvpn3-backend@.service(8))",
+        profile.name
+    )))
+}
+
+fn error(text: impl Into<String>) -> Finding {
+    Finding::new(Severity::Error, text)
+}
+
+fn note(text: impl Into<String>) -> Finding {
+    Finding::new(Severity::Note, text)
 }
 
 /// What only shows when a TLS session is prepared.
-fn handshake(profile: &Profile, environment: &Environment) -> Vec<String> {
+fn handshake(profile: &Profile, environment: &Environment) -> Vec<Finding> {
     let template = match ConnectionTemplate::new(profile, None, &PeerInfo::default(), environment) {
         Ok(template) => template,
-        Err(TemplateError::Unusable(why)) => return vec![format!("error: {why}")],
+        Err(TemplateError::Unusable(why)) => return vec![error(why)],
         Err(TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong) => {
             return Vec::new();
         }
@@ -97,21 +139,54 @@ fn handshake(profile: &Profile, environment: &Environment) -> Vec<String> {
     let Some(config) = attempt else {
         return Vec::new();
     };
-    let mut lines = authorities(profile, &config.tls.trust);
+    let mut findings = authorities(profile, &config.tls.trust);
+    findings.extend(dates(profile, &config.tls, environment));
     match TlsFactory::new(&config.tls, environment) {
         Ok(factory) if factory.ignored().is_empty() => {}
-        Ok(factory) => lines.push(format!(
-            "note: {}: names of TLS suites and groups that mean nothing here: {}",
+        Ok(factory) => findings.push(note(format!(
+            "{}: names of TLS suites and groups that mean nothing here: {}",
             profile.name,
             factory.ignored().join(", ")
-        )),
-        Err(error) => lines.push(format!("error: {}: {error}", blamed(profile, &error))),
+        ))),
+        Err(why) => findings.push(error(format!("{}: {why}", blamed(profile, &why)))),
     }
-    lines
+    findings
+}
+
+/// Certificates of the profile that are out of date, or will be soon.
+fn dates(profile: &Profile, tls: &TlsConfig, environment: &Environment) -> Vec<Finding> {
+    let Some(now) = environment.wall_clock.current_time() else {
+        return Vec::new();
+    };
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let own = tls.identity.iter().flat_map(|own| own.chain.first());
+    let authorities = tls.trust.anchors.iter().map(|der| ("ca", der));
+    let certificates = own.map(|der| ("cert", der)).chain(authorities);
+    let findings = certificates.filter_map(|(option, der)| {
+        let certificate = Certificate::parse(der).ok()?;
+        let validity = certificate.parsed.validity();
+        let (from, until) = (validity.not_before, validity.not_after);
+        let left = until.timestamp().saturating_sub(now);
+        let when = if left < 0 {
+            format!("expired on {until}")
+        } else if from.timestamp() > now {
+            format!("is not valid before {from}")
+        } else if left < SOON {
+            format!("expires in {} days, on {until}", left / DAY)
+        } else {
+            return None;
+        };
+        let subject = certificate.subject();
+        Some(note(format!(
+            "{}: {option}: the certificate of {subject} {when}",
+            profile.name
+        )))
+    });
+    findings.collect()
 }
 
 /// Authorities whose signatures there is no cryptography for; nobody can be let in where there are no others.
-fn authorities(profile: &Profile, trust: &Trust) -> Vec<String> {
+fn authorities(profile: &Profile, trust: &Trust) -> Vec<Finding> {
     let parsed: Vec<Certificate<'_>> = trust
         .anchors
         .iter()
@@ -128,19 +203,20 @@ fn authorities(profile: &Profile, trust: &Trust) -> Vec<String> {
             | KeyKind::Rsa { .. } => None,
         })
         .collect();
-    let word = if unusable.len() == parsed.len() {
-        "error"
+    let severity = if unusable.len() == parsed.len() {
+        Severity::Error
     } else {
-        "note"
+        Severity::Note
     };
     let place = profile.tls.ca.first().map(|ca| format!("{}: ", ca.place));
     let place = place.unwrap_or_default();
     unusable
         .into_iter()
         .map(|(subject, kind)| {
-            format!(
-                "{word}: {place}ca: what {subject} has signed cannot be verified: its key is {kind}"
-            )
+            let text = format!(
+                "{place}ca: what {subject} has signed cannot be verified: its key is {kind}"
+            );
+            Finding::new(severity, text)
         })
         .collect()
 }
@@ -169,5 +245,7 @@ fn endpoint(remote: &Remote) -> Endpoint {
     }
 }
 
-/// What the line of an error begins with.
-const ERROR: &str = "error: ";
+/// A day, in seconds.
+const DAY: i64 = 86_400;
+/// A certificate that expires within this time, in seconds, is said.
+const SOON: i64 = 30 * DAY;

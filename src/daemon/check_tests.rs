@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::cli::environment;
 use crate::daemon::check::CheckReport;
+use crate::daemon::findings;
 use crate::daemon::profile_file::ProfileFile;
 
 /// How long the slowest profile may take to be judged, on a slow machine without optimisation.
@@ -38,8 +39,8 @@ fn outcome(path: &Path) -> String {
         .as_ref()
         .map(meaning::of)
         .unwrap_or_default();
-    for line in &judgement.lines {
-        text.push_str(line);
+    for line in findings::lines(&judgement.findings, true) {
+        text.push_str(&line);
         text.push('\n');
     }
     // Where the project lies must not matter.

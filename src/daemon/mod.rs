@@ -4,6 +4,7 @@ pub mod check;
 pub mod client_identity;
 pub mod executor;
 pub mod exit_report;
+pub mod findings;
 pub mod managed;
 pub mod network_tasks;
 pub mod profile_copy;

@@ -13,13 +13,19 @@ use crate::daemon::executor::{ProfileLoader, Work};
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::log::LogControl;
 use openvpn_engine::pki::kept_elsewhere;
+use openvpn_engine::profile::BadOverride;
+use openvpn_engine::profile::Examined;
+use openvpn_engine::profile::Login;
+use openvpn_engine::profile::Note;
+use openvpn_engine::profile::Override;
+use openvpn_engine::profile::OverrideValue;
+use openvpn_engine::profile::Profile;
+use openvpn_engine::profile::ProfileError;
 use openvpn_engine::profile::lex;
-use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
-use openvpn_engine::profile::{Login, Profile};
-use openvpn_engine::profile::{Note, ProfileError};
 use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::Loaded;
+use openvpn_engine::session::ProfileSource;
 use openvpn_engine::session::Refusal;
-use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// A profile in a file, with what the user wants otherwise.
 #[derive(Debug, Clone)]
@@ -122,6 +128,24 @@ impl ProfileFile {
     ///
     /// [`ReadError`], with every problem at once.
     pub fn read(&self) -> Result<Read, ReadError> {
+        let Examined {
+            profile,
+            notes,
+            errors,
+        } = self.examine()?;
+        if errors.is_empty() {
+            Ok(Read { profile, notes })
+        } else {
+            Err(ReadError::Profile { errors })
+        }
+    }
+
+    /// The same, with all that can be understood of a profile that has errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if there is no text, or an override is wrong.
+    pub fn examine(&self) -> Result<Examined, ReadError> {
         let name = self.path.display().to_string();
         let bytes = match &self.copy {
             Some(copy) => copy.profile().map_err(|source| ReadError::File {
@@ -136,18 +160,21 @@ impl ProfileFile {
             Some(copy) => copy.named(file),
             None => read_beside(folder, file),
         };
-        let parsed = Profile::parse(&name, &text, &mut load);
-        let (mut profile, mut notes) = parsed.map_err(|errors| ReadError::Profile { errors })?;
+        let mut examined = Profile::examine(&name, &text, &mut load);
+        if !examined.errors.is_empty() {
+            return Ok(examined);
+        }
         let overrides: Vec<Override> = self
             .overrides
             .iter()
             .map(|(option, value)| Override::parse(option, OverrideValue::Text(value)))
             .collect::<Result<_, _>>()?;
-        notes.extend(profile.apply_overrides(&overrides)?);
+        let notes = examined.profile.apply_overrides(&overrides)?;
+        examined.notes.extend(notes);
         if let Some(path) = &self.auth_file {
-            profile.login = Some(login(&self.text(self.bytes(path)?)?));
+            examined.profile.login = Some(login(&self.text(self.bytes(path)?)?));
         }
-        Ok(Read { profile, notes })
+        Ok(examined)
     }
 
     /// The text with the additions that it lacks.
@@ -268,17 +295,30 @@ pub(crate) fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
         bytes.zeroize();
         return Err("it is in UTF-16; save it as UTF-8".to_owned());
     }
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    let mut in_block = false;
+    for line in bytes.split_mut(|byte| matches!(byte, b'\n' | b'\r')) {
+        let first = line.trim_ascii_start();
+        let whole_line = matches!(first.first(), Some(b'#' | b';'));
+        in_block = !first.starts_with(b"</") && (in_block || first.starts_with(b"<"));
+        // What stands behind other text in a block may be a password.
+        if in_block && !whole_line {
+            continue;
+        }
+        let comment = comment_of(line);
+        if std::str::from_utf8(comment).is_err() || comment.contains(&0) {
+            let foreign = comment
+                .iter_mut()
+                .filter(|byte| !byte.is_ascii() || **byte == 0);
+            foreign.for_each(|byte| *byte = b'?');
+        }
+    }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         let line = line_of(&bytes, at);
         bytes.zeroize();
         return Err(format!("line {line} holds a NUL byte, so it is no text"));
-    }
-    for line in bytes.split_mut(|byte| *byte == b'\n') {
-        let is_comment = matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
-        if is_comment && std::str::from_utf8(line).is_err() {
-            let foreign = line.iter_mut().filter(|byte| !byte.is_ascii());
-            foreign.for_each(|byte| *byte = b'?');
-        }
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -287,6 +327,25 @@ pub(crate) fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
         bytes.zeroize();
         format!("line {line} is not in UTF-8; save the file as UTF-8")
     })
+}
+
+/// The comment of a line: from a `#` or `;` on that begins a word outside of quotes.
+fn comment_of(line: &mut [u8]) -> &mut [u8] {
+    let mut quote = None;
+    let mut before = b' ';
+    let begin = line.iter().position(|byte| {
+        let begins_word = before.is_ascii_whitespace();
+        before = *byte;
+        match (quote, *byte) {
+            (None, b'#' | b';') => return begins_word,
+            (None, b'"' | b'\'') if begins_word => quote = Some(*byte),
+            (Some(open), close) if open == close => quote = None,
+            _ => {}
+        }
+        false
+    });
+    let begin = begin.unwrap_or(line.len());
+    line.get_mut(begin..).unwrap_or_default()
 }
 
 /// The line of a byte, from 1.
@@ -334,9 +393,15 @@ mod tests {
     fn comments_may_be_in_another_encoding_and_nothing_else() {
         let text = decoded(b"# f\xfcr\nverb 3\n".to_vec());
         assert_eq!(text.as_deref(), Ok("# f?r\nverb 3\n"));
+        let text = decoded(b"verb 3 ; f\xfcr\0\nsetenv X \"#\" # \xe4\n\0\0".to_vec());
+        assert_eq!(text.as_deref(), Ok("verb 3 ; f?r?\nsetenv X \"#\" # ?\n"));
+        let password = b"<auth-user-pass>\nme\na #\xe4\n</auth-user-pass>\n".to_vec();
+        assert!(decoded(password).unwrap_err().starts_with("line 3 "));
+        let refused = decoded(b"verb 3\nsetenv X \"# f\xfcr\"\n".to_vec()).unwrap_err();
+        assert!(refused.starts_with("line 2 "), "{refused}");
         let refused = decoded(b"verb 3\nsetenv UV_X f\xfcr\n".to_vec()).unwrap_err();
         assert!(refused.starts_with("line 2 "), "{refused}");
-        let refused = decoded(b"verb 3\n\n\0".to_vec()).unwrap_err();
+        let refused = decoded(b"verb 3\n\n\0x".to_vec()).unwrap_err();
         assert!(refused.starts_with("line 3 "), "{refused}");
     }
 

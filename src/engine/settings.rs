@@ -81,6 +81,9 @@ pub enum NameCheck {
     Name(String),
     /// The common name starts with the text.
     NamePrefix(String),
+    /// The whole subject in the form of OpenVPN before 2.3 (`/C=DE/CN=server`) equals the text; what is neither letter
+    /// nor digit nor one of `-_.@:/=` counts as `_`.
+    OldSubject(String),
     /// The whole subject, as OpenVPN prints it, equals the text.
     Subject(String),
 }
@@ -235,7 +238,7 @@ pub struct PeerInfo {
     pub user_variables: Vec<(String, String)>,
     /// `IV_ACC`: protocols of the app control channel; none by default.
     pub app_control: Vec<String>,
-    /// `IV_AUTO_SESS`: ask the server for a session token although no password is needed.
+    /// `IV_AUTO_SESS`: no login is asked for; the server may hand out a session token all the same.
     pub auto_session: bool,
 }
 

@@ -163,6 +163,16 @@ fn peer_info(profile: &PeerInfo, about: &PeerInfo) -> PeerInfo {
 /// All that stands in the way of a blueprint, not only the first of it; each problem once.
 #[must_use]
 pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<TemplateError> {
+    let mut found = material_problems(profile, passphrase);
+    if found.is_empty() {
+        found.extend(tls(&profile.tls, passphrase).err());
+    }
+    found
+}
+
+/// What is wrong with the certificates, keys and lists that a profile has, whatever else is wrong with it.
+#[must_use]
+pub fn material_problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<TemplateError> {
     let options = &profile.tls;
     let passphrase = passphrase.or(options.key_passphrase.as_deref());
     let own = match &options.pkcs12 {
@@ -181,9 +191,6 @@ pub fn problems(profile: &Profile, passphrase: Option<&SecretText>) -> Vec<Templ
                 found.push(error);
             }
         }
-    }
-    if found.is_empty() {
-        found.extend(tls(options, passphrase).err());
     }
     found
 }

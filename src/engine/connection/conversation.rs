@@ -144,6 +144,10 @@ impl OpenConnection {
                 });
             }
             Notice::OpenUrl(url) => out.event(Event::OpenUrl(url)),
+            Notice::RefusedUrl => {
+                tracing::warn!("the server wants an address opened that is neither https nor http");
+                self.count_bad_message();
+            }
             Notice::Text(text) => out.event(Event::Info(printable(&text))),
         }
     }
@@ -262,10 +266,10 @@ impl OpenConnection {
 
 fn log_notes(notes: &[Note]) {
     let (shown, more) = Note::foremost(notes);
-    for note in shown {
-        tracing::info!(%note, "pushed option");
+    if shown.is_empty() {
+        return;
     }
-    if more > 0 {
-        tracing::info!(more, "there is more to say about pushed options");
-    }
+    let options: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let options = options.join("; ");
+    tracing::info!(options, more, "pushed options without effect");
 }

@@ -84,7 +84,7 @@ impl Login {
         if let Some(challenge) = parse_crv1(reason) {
             return ConnectionError::DynamicChallenge(challenge);
         }
-        if let Some(rest) = reason.strip_prefix("TEMP") {
+        if let Some(rest) = reason.trim_start().strip_prefix("TEMP") {
             if let Some(error) = temporary(rest) {
                 return error;
             }
@@ -112,19 +112,20 @@ fn temporary(rest: &str) -> Option<ConnectionError> {
     let mut backoff = Duration::ZERO;
     let mut advance = Advance::Address;
     for flag in flags.split(',') {
-        match flag.trim().split_once(' ') {
-            Some(("backoff", seconds)) => {
-                let seconds = seconds.trim().parse::<u32>().unwrap_or_default();
+        let mut words = flag.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("backoff"), Some(seconds)) => {
+                let seconds = seconds.parse::<u32>().unwrap_or_default();
                 backoff = Duration::from_secs(u64::from(seconds)).min(LONGEST_BACKOFF);
             }
-            Some(("advance", "addr")) => advance = Advance::Address,
-            Some(("advance", "no")) => advance = Advance::No,
-            Some(("advance", "remote")) => advance = Advance::Remote,
-            Some(_) | None => {}
+            (Some("advance"), Some("addr")) => advance = Advance::Address,
+            (Some("advance"), Some("no")) => advance = Advance::No,
+            (Some("advance"), Some("remote")) => advance = Advance::Remote,
+            _ => {}
         }
     }
     Some(ConnectionError::AuthFailedTemporarily {
-        reason: printable(text),
+        reason: printable(text.trim_start()),
         backoff,
         advance,
     })
@@ -234,6 +235,10 @@ mod tests {
         assert_eq!(
             refused("TEMP[advance remote,backoff 77]:go round and round"),
             temporarily("go round and round", 77, Advance::Remote)
+        );
+        assert_eq!(
+            refused("  TEMP[ backoff   7 ,  advance  no ]:  later"),
+            temporarily("later", 7, Advance::No)
         );
         assert_eq!(refused("TEMP"), temporarily("", 0, Advance::Address));
         assert_eq!(

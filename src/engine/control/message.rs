@@ -62,8 +62,10 @@ pub enum Notice {
         /// The question.
         text: String,
     },
-    /// `WEB_AUTH:flags:url` or `OPEN_URL:url`.
+    /// `WEB_AUTH:flags:url` or `OPEN_URL:url`, of the schemes https and http.
     OpenUrl(String),
+    /// The same with another scheme, which a browser could take as a command or as a file.
+    RefusedUrl,
     /// Words for the user.
     Text(String),
 }
@@ -72,12 +74,17 @@ impl Message {
     /// Sorts one command, as [`Inbox`] gives it. Unknown commands are a variant, not an error.
     #[must_use]
     pub fn parse(command: &str) -> Self {
+        // Whatever follows the word, a refusal is one: servers' scripts write other marks than the comma too.
+        if let Some(rest) = command.strip_prefix("AUTH_FAILED") {
+            let mut reason = rest.chars();
+            reason.next();
+            return Self::AuthFailed {
+                reason: reason.as_str().trim().to_owned(),
+            };
+        }
         let (word, rest) = command.split_once(',').unwrap_or((command, ""));
         match word {
             "ACC" => Self::AppControl(rest.to_owned()),
-            "AUTH_FAILED" => Self::AuthFailed {
-                reason: rest.trim_end().to_owned(),
-            },
             "AUTH_PENDING" => Self::AuthPending {
                 timeout_seconds: pending_timeout(rest),
             },
@@ -101,14 +108,16 @@ impl Notice {
         if let Some(arguments) = text.strip_prefix("ACC:") {
             return Self::AppControl(arguments.to_owned());
         }
-        if let Some(url) = text.strip_prefix("OPEN_URL:") {
-            return Self::OpenUrl(url.to_owned());
-        }
-        if let Some((_flags, url)) = text
-            .strip_prefix("WEB_AUTH:")
-            .and_then(|rest| rest.split_once(':'))
-        {
-            return Self::OpenUrl(url.to_owned());
+        let web_auth = || {
+            let (_flags, url) = text.strip_prefix("WEB_AUTH:")?.split_once(':')?;
+            Some(url)
+        };
+        if let Some(url) = text.strip_prefix("OPEN_URL:").or_else(web_auth) {
+            return if is_web_address(url) {
+                Self::OpenUrl(url.to_owned())
+            } else {
+                Self::RefusedUrl
+            };
         }
         if let Some((flags, question)) = text
             .strip_prefix("CR_TEXT:")
@@ -123,6 +132,15 @@ impl Notice {
         }
         Self::Text(text.to_owned())
     }
+}
+
+/// Whether a browser takes the text as the address of a web page, and as nothing else.
+fn is_web_address(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    is_web && !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn restart(rest: &str) -> Message {
@@ -324,6 +342,57 @@ mod tests {
             Message::parse("RESTART,plain"),
             restart("plain", false, Advance::No)
         );
+    }
+
+    #[test]
+    fn a_refusal_is_one_whatever_follows_the_word() {
+        let refused = |command: &str| match Message::parse(command) {
+            Message::AuthFailed { reason } => Some(reason),
+            _ => None,
+        };
+        for command in [
+            "AUTH_FAILED,no such user",
+            "AUTH_FAILED: no such user",
+            "AUTH_FAILED,  no such user \n",
+        ] {
+            assert_eq!(refused(command).as_deref(), Some("no such user"));
+        }
+        assert_eq!(refused("AUTH_FAILED").as_deref(), Some(""));
+        let temporarily = refused("AUTH_FAILED, TEMP[backoff 9]:busy");
+        assert_eq!(temporarily.as_deref(), Some("TEMP[backoff 9]:busy"));
+    }
+
+    #[test]
+    fn only_web_addresses_are_opened() {
+        for url in [
+            "https://a.example/x:y?z",
+            "http://a.example",
+            "HTTPS://a.example/",
+        ] {
+            let opened = Notice::OpenUrl(url.to_owned());
+            assert_eq!(Notice::parse(&format!("OPEN_URL:{url}")), opened);
+            assert_eq!(Notice::parse(&format!("WEB_AUTH:hidden:{url}")), opened);
+        }
+        for url in [
+            "javascript:alert(1)//https://",
+            "file:///etc/passwd",
+            "data:text/html,x",
+            "ftp://a.example",
+            "https:a.example",
+            "https://",
+            " https://a.example",
+            "https://a.example x",
+            "",
+        ] {
+            assert_eq!(
+                Notice::parse(&format!("OPEN_URL:{url}")),
+                Notice::RefusedUrl
+            );
+            assert_eq!(
+                Notice::parse(&format!("WEB_AUTH::{url}")),
+                Notice::RefusedUrl
+            );
+        }
     }
 
     #[test]

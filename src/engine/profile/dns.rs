@@ -48,6 +48,17 @@ pub enum DhcpOption {
     Proxy(String),
 }
 
+impl DhcpOption {
+    /// Whether it takes the place of one before it: an adapter has one suffix.
+    #[must_use]
+    pub const fn replaces(&self, before: &Self) -> bool {
+        matches!(
+            (self, before),
+            (Self::AdapterDomainSuffix(_), Self::AdapterDomainSuffix(_))
+        )
+    }
+}
+
 /// The most addresses that one server may have.
 const MAX_ADDRESSES: usize = 8;
 
@@ -76,6 +87,15 @@ impl DnsOptions {
             }
             other => Err(BadValue::new(0, other, "search-domains or server")),
         }
+    }
+
+    /// The servers that no line gives an address, so that they are of no use.
+    pub fn without_address(&self) -> impl Iterator<Item = i8> {
+        let lacking = self
+            .servers
+            .iter()
+            .filter(|(_, server)| server.addresses.is_empty());
+        lacking.map(|(priority, _)| *priority)
     }
 
     /// The profile's with those pushed: a pushed server takes the place of one with the same priority.
@@ -121,10 +141,10 @@ impl DnsServerOption {
                 }
             }
             "resolve-domains" => self.resolve_domains.extend(domains(args, 3)?),
-            "dnssec" => self.dnssec = Some(choice(args, 3, DNSSEC)?),
-            "transport" => self.transport = Some(choice(args, 3, TRANSPORTS)?),
+            "dnssec" => self.dnssec = Some(choice(last(args, 3)?, 3, DNSSEC)?),
+            "transport" => self.transport = Some(choice(last(args, 3)?, 3, TRANSPORTS)?),
             "sni" => {
-                let name = domains(args, 3)?;
+                let name = domains(last(args, 3)?, 3)?;
                 self.sni = name.into_iter().next();
             }
             other => {
@@ -165,6 +185,18 @@ fn address_and_port(text: &str) -> Option<(IpAddr, u16)> {
     Some((address.parse().ok()?, port))
 }
 
+/// The arguments, if the one at `index` is the last of them.
+fn last<'a, 'b>(args: &'a [&'b str], index: usize) -> Result<&'a [&'b str], BadValue> {
+    match args.get(index + 1) {
+        None => Ok(args),
+        Some(surplus) => Err(BadValue::because(
+            index + 1,
+            format!("\"{surplus}\" is one word too many"),
+            "one value on each line",
+        )),
+    }
+}
+
 fn domains(args: &[&str], from: usize) -> Result<Vec<String>, BadValue> {
     word(args, from)?;
     let mut names = Vec::new();
@@ -183,11 +215,11 @@ fn domains(args: &[&str], from: usize) -> Result<Vec<String>, BadValue> {
 pub(super) fn dhcp_option(args: &[&str]) -> Result<Result<DhcpOption, String>, BadValue> {
     let kind = word(args, 0)?;
     Ok(Ok(match kind {
-        "DNS" | "DNS6" => DhcpOption::Dns(parsed(args, 1, "an IP address")?),
+        "DNS" | "DNS6" => DhcpOption::Dns(parsed(last(args, 1)?, 1, "an IP address")?),
         "DOMAIN" => DhcpOption::Domain(domains(args, 1)?),
         "DOMAIN-SEARCH" => DhcpOption::DomainSearch(domains(args, 1)?),
         "DOMAIN-ROUTE" => DhcpOption::DomainRoute(domains(args, 1)?),
-        "ADAPTER_DOMAIN_SUFFIX" => match domains(args, 1)?.into_iter().next() {
+        "ADAPTER_DOMAIN_SUFFIX" => match domains(last(args, 1)?, 1)?.into_iter().next() {
             Some(domain) => DhcpOption::AdapterDomainSuffix(domain),
             None => return Err(BadValue::new(1, "", "a domain")),
         },
@@ -239,6 +271,21 @@ mod tests {
             ]
         );
         assert_eq!(dns.servers.keys().copied().collect::<Vec<_>>(), [-2, 3]);
+    }
+
+    #[test]
+    fn a_surplus_word_is_an_error() {
+        let mut dns = DnsOptions::default();
+        for line in [
+            &["server", "0", "dnssec", "yes", "no"],
+            &["server", "0", "transport", "DoT", "plain"],
+            &["server", "0", "sni", "a.example", "b.example"],
+        ] {
+            assert!(dns.apply(line, SERVER).is_err(), "{line:?}");
+        }
+        assert!(dhcp_option(&["DNS", "1.1.1.1", "2.2.2.2"]).is_err());
+        assert!(dhcp_option(&["ADAPTER_DOMAIN_SUFFIX", "a", "b"]).is_err());
+        assert_eq!(dns, DnsOptions::default());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Note {
     pub directive: String,
     /// What happens in place of what was written.
     pub text: String,
+    /// Nobody needs to act on it: what was written has no use here.
+    pub minor: bool,
 }
 
 impl Note {

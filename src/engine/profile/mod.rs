@@ -17,7 +17,8 @@ pub(crate) mod tunnel;
 mod value;
 
 pub use self::document::{options_markdown, overrides_markdown, roff};
-pub use self::error::{Note, ProfileError};
+pub use self::error::{Note, Place, ProfileError};
+pub use self::interpret::Examined;
 pub use self::lexer::lex;
 pub use self::model::{
     AddressFamily, DataOptions, DnsUse, Login, Material, Profile, Remote, RemoteOptions, Retry,
@@ -26,5 +27,4 @@ pub use self::model::{
 pub use self::overrides::{BadOverride, OVERRIDES, Override, OverrideValue};
 pub use self::proxy::{HttpAuth, HttpProxy, Proxy, SocksProxy};
 pub use self::tunnel::TunnelOptions;
-
 pub use value::BadValue;

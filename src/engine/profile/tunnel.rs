@@ -88,6 +88,7 @@ impl TunnelOptions {
             "dhcp-option" => {
                 return Ok(match dns::dhcp_option(args)? {
                     Ok(option) => {
+                        self.dhcp.retain(|known| !option.replaces(known));
                         self.dhcp.push(option);
                         Applied::Done
                     }
@@ -277,7 +278,9 @@ fn host_bits(given: &str, right: &str) -> BadValue {
 
 fn route_host(text: &str, prefix: u8, author: Author) -> Result<RouteDestination, BadValue> {
     match author {
-        _ if !is_host_name(text) => Err(BadValue::new(0, text, "an IPv4 network")),
+        _ if !is_host_name(text) || is_broken_address(text) => {
+            Err(BadValue::new(0, text, "an IPv4 network"))
+        }
         Author::Server { host_names: false } => {
             let reason = "the server may not name hosts";
             Err(BadValue::because(
@@ -293,11 +296,16 @@ fn route_host(text: &str, prefix: u8, author: Author) -> Result<RouteDestination
     }
 }
 
+/// Whether a text that is no address was meant to be one: nothing but numbers and dots.
+fn is_broken_address(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
 fn route_ipv6(args: &[&str]) -> Result<RouteOption, BadValue> {
     let text = word(args, 0)?;
     let destination = match text {
         "vpn_gateway" => RouteDestination::VpnGateway,
-        "net_gateway" => RouteDestination::NetGateway,
+        "net_gateway" | "net_gateway_ipv6" => RouteDestination::NetGateway,
         "remote_host" => RouteDestination::RemoteHost,
         _ => {
             let net = match text.parse::<Ipv6Addr>() {
@@ -330,6 +338,7 @@ fn way(args: &[&str], index: usize, family: Family) -> Result<RouteWay, BadValue
         None | Some("default") => Ok(RouteWay::Default),
         Some("vpn_gateway") => Ok(RouteWay::VpnGateway),
         Some("net_gateway") => Ok(RouteWay::NetGateway),
+        Some("net_gateway_ipv6") if family == Family::V6 => Ok(RouteWay::NetGateway),
         Some("remote_host") => Ok(RouteWay::RemoteHost),
         Some(text) => match parsed(args, index, right)? {
             address @ IpAddr::V4(_) if family == Family::V4 => Ok(RouteWay::Address(address)),
@@ -426,6 +435,41 @@ mod tests {
         let redirect = options.redirect.unwrap();
         assert!(!redirect.default_route());
         assert!(redirect.block_local && redirect.def1 && redirect.ipv6 && !redirect.ipv4);
+    }
+
+    #[test]
+    fn the_last_suffix_of_the_adapter_counts() {
+        let options = applied(&[
+            &["dhcp-option", "ADAPTER_DOMAIN_SUFFIX", "a.example"],
+            &["dhcp-option", "DOMAIN", "b.example"],
+            &["dhcp-option", "ADAPTER_DOMAIN_SUFFIX", "c.example"],
+        ]);
+        let domain = DhcpOption::Domain(vec!["b.example".into()]);
+        let suffix = DhcpOption::AdapterDomainSuffix("c.example".into());
+        assert_eq!(options.dhcp, [domain, suffix]);
+    }
+
+    #[test]
+    fn a_broken_address_is_no_host_name() {
+        for text in ["192.168.4.256", "10.0.0", "1.2.3.4.5"] {
+            let mut options = TunnelOptions::default();
+            assert!(
+                options.apply("route", &[text], Author::User).is_err(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_gateway_of_ipv6_has_a_name_of_its_own() {
+        let options = applied(&[
+            &["route-ipv6", "fd00::/64", "net_gateway_ipv6"],
+            &["route-ipv6", "fd00::/64", "net_gateway"],
+        ]);
+        assert_eq!(options.routes[0], options.routes[1]);
+        let mut options = TunnelOptions::default();
+        let of_ipv4 = ["10.0.0.0", "255.0.0.0", "net_gateway_ipv6"];
+        assert!(options.apply("route", &of_ipv4, Author::User).is_err());
     }
 
     #[test]

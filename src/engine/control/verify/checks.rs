@@ -165,6 +165,14 @@ fn check_netscape_type(kind: CertType, leaf: &Certificate<'_>) -> Result<(), Str
     }
 }
 
+/// A name as OpenVPN before 2.3 compared it.
+fn remapped(name: &str) -> String {
+    let stays = |c: char| c.is_ascii_alphanumeric() || "-_.@:/=".contains(c);
+    name.chars()
+        .map(|c| if stays(c) { c } else { '_' })
+        .collect()
+}
+
 fn check_name(
     wanted: &NameCheck,
     username: Option<String>,
@@ -178,6 +186,10 @@ fn check_name(
             "name does not begin with",
             text,
         ),
+        NameCheck::OldSubject(text) => {
+            let old = format!("/{}", leaf.subject().replace(", ", "/"));
+            (remapped(&old) == remapped(text), "subject is not", text)
+        }
         NameCheck::Subject(text) => (leaf.subject() == *text, "subject is not", text),
     };
     if is_right {

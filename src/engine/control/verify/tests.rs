@@ -435,6 +435,8 @@ fn verify_x509_name_has_three_forms() {
     with(NameCheck::Name("server".into())).accepts(leaf, "");
     with(NameCheck::NamePrefix("ser".into())).accepts(leaf, "");
     with(NameCheck::Subject("O=Test, CN=server".into())).accepts(leaf, "");
+    with(NameCheck::OldSubject("/O=Test/CN=server".into())).accepts(leaf, "");
+    with(NameCheck::OldSubject("/CN=server".into())).refuses(leaf, "", "subject is not");
     with(NameCheck::Name("Server".into())).refuses(
         leaf,
         "",

@@ -94,6 +94,7 @@ impl Notes {
             place: Place::default(),
             directive: directive.to_owned(),
             text: text.into(),
+            minor: false,
         });
     }
 }

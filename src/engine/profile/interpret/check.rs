@@ -1,6 +1,6 @@
 //! What only the whole profile shows: what is missing, what contradicts what.
 
-use super::Interpreter;
+use super::{Examined, Interpreter};
 use crate::crypto::cipher::Cipher;
 use crate::profile::error::{Note, Place, ProfileError};
 use crate::profile::model::{Profile, Remote};
@@ -10,23 +10,26 @@ use crate::settings::Transport;
 
 impl Interpreter<'_, '_> {
     /// Checks the whole and hands it out.
-    pub(super) fn finish(mut self) -> Result<(Profile, Vec<Note>), Vec<ProfileError>> {
+    pub(super) fn finish(mut self) -> Examined {
         self.check_role();
         self.check_trust();
         self.check_identity();
+        self.check_dns();
         self.settle_ciphers();
         let digest = self.tls.auth_digest.unwrap_or(self.profile.data.digest);
         let had_remote = !self.entries.is_empty();
         let remotes = self.remotes(digest);
         self.profile.remotes = remotes;
         self.settle_remotes(had_remote);
-        self.profile.peer_info.auto_session = self.profile.meta.autologin;
-        if self.errors.is_empty() {
-            self.notes.sort_by(|a, b| a.place.cmp(&b.place));
-            return Ok((self.profile, self.notes));
-        }
+        self.profile.peer_info.auto_session =
+            self.profile.meta.autologin || self.profile.login.is_none();
+        self.notes.sort_by(|a, b| a.place.cmp(&b.place));
         self.errors.sort_by_key(|error| order(&error.place));
-        Err(self.errors)
+        Examined {
+            profile: self.profile,
+            notes: self.notes,
+            errors: self.errors,
+        }
     }
 
     fn check_role(&mut self) {
@@ -96,22 +99,39 @@ impl Interpreter<'_, '_> {
         }
     }
 
-    /// `cipher` is offered last, and is the fallback where no other is named.
-    fn settle_ciphers(&mut self) {
-        let data = &mut self.profile.data;
-        data.ciphers = self
-            .tls
-            .ciphers
-            .take()
-            .unwrap_or_else(|| Cipher::DEFAULT.to_vec());
-        if let Some(cipher) = self
-            .tls
-            .cipher
-            .filter(|cipher| !data.ciphers.contains(cipher))
-        {
-            data.ciphers.push(cipher);
+    fn check_dns(&mut self) {
+        let lacking: Vec<i8> = self.profile.tunnel.dns.without_address().collect();
+        if self.blamed(&["dns"]) {
+            return;
         }
-        data.fallback = self.tls.fallback.or(self.tls.cipher);
+        for priority in lacking {
+            let reason = format!("server {priority} has no address");
+            let right = format!("dns server {priority} address ADDRESS");
+            self.whole_error("dns", &reason, &right);
+        }
+    }
+
+    /// `cipher` is offered last, and is the fallback where no other is named; `data-ciphers` without it excludes it.
+    fn settle_ciphers(&mut self) {
+        let mut cipher = self.tls.cipher;
+        let ciphers = if let Some(named) = self.tls.ciphers.take() {
+            if let Some(excluded) = cipher.filter(|cipher| !named.contains(cipher)) {
+                cipher = None;
+                let text = format!(
+                    "{excluded} is not used, since data-ciphers does not name it; where the server cannot negotiate, \
+                     data-ciphers-fallback {excluded} would be right"
+                );
+                self.whole_note("cipher", &text);
+            }
+            named
+        } else {
+            let mut ciphers = Cipher::DEFAULT.to_vec();
+            ciphers.extend(cipher.filter(|cipher| !Cipher::DEFAULT.contains(cipher)));
+            ciphers
+        };
+        let data = &mut self.profile.data;
+        data.ciphers = ciphers;
+        data.fallback = self.tls.fallback.or(cipher);
     }
 
     fn settle_remotes(&mut self, had_remote: bool) {
@@ -137,11 +157,7 @@ impl Interpreter<'_, '_> {
             remote.transport == Transport::Tcp && remote.options.fragment.is_some()
         };
         if self.profile.remotes.iter().any(over_tcp) {
-            self.notes.push(Note {
-                place: self.whole(),
-                directive: "fragment".to_owned(),
-                text: "it has no effect over TCP".to_owned(),
-            });
+            self.whole_note("fragment", "it has no effect over TCP");
         }
     }
 
@@ -164,6 +180,16 @@ impl Interpreter<'_, '_> {
             line: 0,
             column: 0,
         }
+    }
+
+    /// A note about the profile as a whole.
+    pub(super) fn whole_note(&mut self, directive: &str, text: &str) {
+        self.notes.push(Note {
+            place: self.whole(),
+            directive: directive.to_owned(),
+            text: text.to_owned(),
+            minor: false,
+        });
     }
 
     /// An error about the profile as a whole.

@@ -6,7 +6,7 @@ use super::{Interpreter, switch};
 use crate::profile::lexer::Directive;
 use crate::profile::model::{AuthRetry, Login, StaticChallenge};
 use crate::profile::tunnel::Applied;
-use crate::profile::value::{BadValue, choice, word};
+use crate::profile::value::{BadValue, choice, number, word};
 use crate::secret::SecretText;
 
 impl Interpreter<'_, '_> {
@@ -44,7 +44,8 @@ impl Interpreter<'_, '_> {
                     Some(_) => choice(args, 2, &[("scrv1", false), ("concat", true)])?,
                 };
                 let text = word(args, 0)?.to_owned();
-                let echo = switch(args, 1)?;
+                // Any number but zero shows the answer, as in OpenVPN.
+                let echo = number::<u32>(args, 1, 0..=u32::MAX)? != 0;
                 self.profile.static_challenge = Some(StaticChallenge { text, echo, concat });
             }
             "allow-password-save" => {

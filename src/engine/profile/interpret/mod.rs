@@ -1,5 +1,6 @@
 //! Directives to `Profile`; the only place that knows both.
 
+mod ahead;
 mod check;
 mod login;
 mod proxy;
@@ -11,6 +12,7 @@ mod tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::ahead::Ahead;
 use self::remote::{Draft, Entry};
 use self::tls::TlsDraft;
 use super::error::{Note, Place, ProfileError};
@@ -36,6 +38,16 @@ impl Profile {
         text: &str,
         load: &mut Load<'_>,
     ) -> Result<(Self, Vec<Note>), Vec<ProfileError>> {
+        let examined = Self::examine(name, text, load);
+        if examined.errors.is_empty() {
+            Ok((examined.profile, examined.notes))
+        } else {
+            Err(examined.errors)
+        }
+    }
+
+    /// The same, with all that can be understood of a profile that has errors.
+    pub fn examine(name: &str, text: &str, load: &mut Load<'_>) -> Examined {
         let lexed = lex(name, text);
         let mut interpreter = Interpreter::new(name, load);
         interpreter.errors = lexed.errors;
@@ -47,6 +59,17 @@ impl Profile {
     }
 }
 
+/// What there is to say about a profile's text.
+#[derive(Debug)]
+pub struct Examined {
+    /// What could be understood; not to be used if there are errors.
+    pub profile: Profile,
+    /// What works differently from what one might expect.
+    pub notes: Vec<Note>,
+    /// All that is wrong, in the order of the lines.
+    pub errors: Vec<ProfileError>,
+}
+
 /// The profile while it is being understood.
 struct Interpreter<'a, 'l> {
     file: &'a str,
@@ -54,6 +77,8 @@ struct Interpreter<'a, 'l> {
     profile: Profile,
     errors: Vec<ProfileError>,
     notes: Vec<Note>,
+    /// What the lines after one have for it.
+    ahead: Ahead,
     /// `ignore-unknown-option`.
     ignorable: BTreeSet<String>,
     /// `setenv FORWARD_COMPATIBLE 1`: nothing unknown is an error.
@@ -83,6 +108,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             profile: Profile::empty(file),
             errors: Vec::new(),
             notes: Vec::new(),
+            ahead: Ahead::default(),
             ignorable: BTreeSet::new(),
             forward_compatible: false,
             entries: Vec::new(),
@@ -95,6 +121,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
 
     /// What has to be known before the first directive is judged.
     fn foresee(&mut self, directives: &[Directive]) {
+        self.ahead.add(directives);
         for directive in directives {
             let args = texts(directive);
             match (directive.name.as_str(), args.as_slice()) {
@@ -140,11 +167,16 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             Treatment::Honour => {}
             Treatment::Implied(_) => return false,
             Treatment::Ignore(why) => {
-                self.note(directive, format!("it has no effect: {why}"));
+                let text = format!("it has no effect: {why}");
+                if SCRIPTS.contains(&directive.name.as_str()) {
+                    self.note(directive, text);
+                } else {
+                    self.minor_note(directive, text);
+                }
                 return false;
             }
             Treatment::Refuse(why) if directive.origin == Origin::Optional => {
-                self.note(directive, format!("it has no effect: {why}"));
+                self.minor_note(directive, format!("it has no effect: {why}"));
                 return false;
             }
             Treatment::Refuse(why) => {
@@ -185,7 +217,7 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             || self.forward_compatible
             || self.ignorable.contains(&directive.name);
         if excused {
-            return self.note(directive, "this client does not know it".to_owned());
+            return self.minor_note(directive, "this client does not know it".to_owned());
         }
         // Nobody reads hundreds of guesses, and a hostile profile could ask for a hundred thousand.
         let few = self.errors.len() < 100;
@@ -230,6 +262,8 @@ impl<'a, 'l> Interpreter<'a, 'l> {
         self.errors.extend(lexed.errors);
         let mut draft = Draft::default();
         let mut remotes = Vec::new();
+        let outside = self.ahead.clone();
+        self.ahead.add(&lexed.directives);
         for directive in &lexed.directives {
             if !self.permitted(directive, Scope::CONNECTION) {
                 continue;
@@ -244,6 +278,16 @@ impl<'a, 'l> Interpreter<'a, 'l> {
                 self.apply_to_remote(&mut draft, directive, &args)
             };
             self.settle(directive, outcome);
+        }
+        self.ahead = outside;
+        if let Some(second) = lexed
+            .directives
+            .iter()
+            .filter(|one| one.name == "remote")
+            .nth(1)
+        {
+            let text = "other clients take one remote for each block; here all of them are tried";
+            self.note(second, text.to_owned());
         }
         if remotes.is_empty() {
             self.error(
@@ -262,6 +306,11 @@ impl<'a, 'l> Interpreter<'a, 'l> {
     fn settle(&mut self, directive: &Directive, outcome: Result<Applied, BadValue>) {
         match outcome {
             Ok(Applied::Done) => {}
+            Ok(Applied::Ignored(why))
+                if matches!(directive.name.as_str(), "setenv" | "tls-version-min") =>
+            {
+                self.minor_note(directive, format!("it has no effect: {why}"));
+            }
             Ok(Applied::Ignored(why)) => self.note(directive, format!("it has no effect: {why}")),
             Ok(Applied::NotMine) => {
                 self.error(directive, 0, "it may not stand here", "leave it out");
@@ -283,6 +332,11 @@ impl<'a, 'l> Interpreter<'a, 'l> {
     /// The content of a block, or of the file that an argument names; `None` for the old `[inline]`, whose block comes
     /// on its own.
     fn material(&mut self, directive: &Directive) -> Result<Option<Material>, BadValue> {
+        if self.ahead.supersedes(directive) {
+            let text = "it is not read: what follows takes its place";
+            self.note(directive, text.to_owned());
+            return Ok(None);
+        }
         let place = self.place(directive.line, directive.column);
         if let Some(content) = &directive.content {
             let bytes = content.expose().as_bytes().to_vec();
@@ -294,8 +348,8 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             }));
         }
         let file = directive.args.first().map_or("", |arg| arg.text.as_str());
-        if file == "[inline]" {
-            return Ok(None);
+        if file == INLINE {
+            return self.ahead.block_of(directive).map(|()| None);
         }
         let content = Arc::new(SecretBytes::new(self.file_content(file)?));
         Ok(Some(Material {
@@ -340,9 +394,34 @@ impl<'a, 'l> Interpreter<'a, 'l> {
             place,
             directive: directive.name.clone(),
             text,
+            minor: false,
         });
     }
+
+    /// A note that nobody needs to act on.
+    fn minor_note(&mut self, directive: &Directive, text: String) {
+        self.note(directive, text);
+        if let Some(note) = self.notes.last_mut() {
+            note.minor = true;
+        }
+    }
 }
+
+/// What would have run a program that the profile's author counts on.
+const SCRIPTS: &[&str] = &[
+    "dns-updown",
+    "down",
+    "down-pre",
+    "ipchange",
+    "plugin",
+    "route-pre-down",
+    "route-up",
+    "tls-verify",
+    "up",
+];
+
+/// What stands in a file's place where a block of the same name has the content.
+const INLINE: &str = "[inline]";
 
 fn texts(directive: &Directive) -> Vec<&str> {
     directive.args.iter().map(|arg| arg.text.as_str()).collect()

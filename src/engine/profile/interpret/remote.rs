@@ -43,7 +43,8 @@ pub(super) struct Draft {
     remote_port: Option<u16>,
     local_port: Option<u16>,
     local: Option<String>,
-    bind: Option<bool>,
+    bind: bool,
+    no_bind: bool,
     float: bool,
     server_poll: Option<Duration>,
     tun_mtu: Option<u16>,
@@ -59,7 +60,7 @@ pub(super) struct Draft {
 
 #[derive(Debug, Clone, Default)]
 struct WrappingDraft {
-    auth: Option<(Material, Option<KeyDirection>)>,
+    auth: Option<Material>,
     crypt: Option<Material>,
     crypt_v2: Option<Material>,
     direction: Option<KeyDirection>,
@@ -77,13 +78,10 @@ impl WrappingDraft {
             WrappingText::TlsCryptV2 { key: key.clone() }
         } else if let Some(key) = &self.crypt {
             WrappingText::TlsCrypt { key: key.clone() }
-        } else if let Some((key, direction)) = &self.auth {
-            let direction = direction
-                .or(self.direction)
-                .unwrap_or(KeyDirection::Bidirectional);
+        } else if let Some(key) = &self.auth {
             WrappingText::TlsAuth {
                 key: key.clone(),
-                direction,
+                direction: self.direction.unwrap_or(KeyDirection::Bidirectional),
                 digest,
             }
         } else {
@@ -110,7 +108,8 @@ impl Draft {
             remote_port: self.remote_port.or(self.port).or(common.remote_port),
             local_port: self.local_port.or(common.local_port),
             local: self.local.clone().or_else(|| common.local.clone()),
-            bind: self.bind.or(common.bind),
+            bind: self.bind || common.bind,
+            no_bind: self.no_bind || common.no_bind,
             float: self.float || common.float,
             server_poll: self.server_poll.or(common.server_poll),
             tun_mtu: self.tun_mtu.or(common.tun_mtu),
@@ -129,13 +128,30 @@ impl Draft {
         }
     }
 
+    /// What is said beside `nobind` and cannot be together with it.
+    fn bound_in_spite(&self) -> Option<&'static str> {
+        if !self.no_bind {
+            None
+        } else if self.local.is_some() {
+            Some("local")
+        } else if self.local_port.is_some_and(|port| port != 0) {
+            Some("lport")
+        } else {
+            self.bind.then_some("bind")
+        }
+    }
+
+    /// Whether the halves of the `tls-auth` key are left unsaid.
+    const fn lacks_direction(&self) -> bool {
+        self.wrapping.auth.is_some() && self.wrapping.direction.is_none()
+    }
+
     fn options(&self, digest: Digest) -> RemoteOptions {
         let defaults = Timing::default();
         let tun_mtu = self.tun_mtu.unwrap_or(1500);
         let local_port = self.local_port.or(self.port);
-        let binds = self
-            .bind
-            .unwrap_or_else(|| self.local.is_some() || self.local_port.is_some());
+        let binds =
+            !self.no_bind && (self.bind || self.local.is_some() || self.local_port.is_some());
         RemoteOptions {
             wrapping: self.wrapping.text(digest),
             proxy: self.proxy.finished(),
@@ -200,10 +216,7 @@ fn protocol(args: &[&str], index: usize) -> Result<Protocol, BadValue> {
             "tcp-client",
         ));
     }
-    choice(&[bare], 0, NAMES).map_err(|bad| BadValue {
-        argument: index,
-        ..bad
-    })
+    choice(&[bare], 0, NAMES).map_err(|bad| BadValue::new(index, text, bad.right))
 }
 
 fn direction(args: &[&str], index: usize) -> Result<KeyDirection, BadValue> {
@@ -244,6 +257,10 @@ impl Interpreter<'_, '_> {
         directive: &Directive,
         args: &[&str],
     ) -> Result<Applied, BadValue> {
+        if directive.name == "fragment" && args.first() == Some(&"0") {
+            let text = "zero switches it off here, and is an error elsewhere; leave the line out";
+            self.note(directive, text.to_owned());
+        }
         let mut applied = apply_address(draft, &directive.name, args)?;
         if applied == Applied::NotMine {
             applied = apply_sizes(draft, &directive.name, args)?;
@@ -268,15 +285,11 @@ impl Interpreter<'_, '_> {
     ) -> Result<Applied, BadValue> {
         match directive.name.as_str() {
             "tls-auth" => {
-                let of_key = if args.len() > 1 {
-                    Some(direction(args, 1)?)
-                } else {
-                    None
-                };
-                match self.material(directive)? {
-                    Some(key) => draft.auth = Some((key, of_key)),
-                    None => draft.direction = of_key.or(draft.direction),
+                // It is the same setting as key-direction, and outlives the file if a block follows.
+                if args.len() > 1 {
+                    draft.direction = Some(direction(args, 1)?);
                 }
+                draft.auth = self.material(directive)?.or_else(|| draft.auth.take());
             }
             "tls-crypt" => draft.crypt = self.material(directive)?.or_else(|| draft.crypt.take()),
             "tls-crypt-v2" => {
@@ -293,6 +306,8 @@ impl Interpreter<'_, '_> {
         let mut remotes = Vec::new();
         let common = Arc::new(self.common.options(digest));
         let mut several = self.common.wrapping.count() > 1;
+        let mut bound = None;
+        let mut lacks_direction = false;
         for entry in &self.entries {
             let merged = entry.draft.as_ref().map(|draft| draft.over(&self.common));
             several |= entry
@@ -304,6 +319,8 @@ impl Interpreter<'_, '_> {
                 |draft| Arc::new(draft.options(digest)),
             );
             let draft = merged.as_ref().unwrap_or(&self.common);
+            bound = bound.or(draft.bound_in_spite());
+            lacks_direction |= draft.lacks_direction();
             for line in &entry.remotes {
                 let (transport, family) = line
                     .protocol
@@ -324,6 +341,14 @@ impl Interpreter<'_, '_> {
                     options,
                 });
             }
+        }
+        if let Some(name) = bound {
+            let right = format!("{name} or nobind, but not both");
+            self.whole_error(name, "it contradicts nobind", &right);
+        }
+        if lacks_direction {
+            let text = "no direction is given, which is right only if the server gives none; usual is 1 here, 0 there";
+            self.whole_note("tls-auth", text);
         }
         if several {
             let reason = "tls-auth, tls-crypt and tls-crypt-v2 exclude each other";
@@ -346,8 +371,8 @@ fn apply_address(draft: &mut Draft, name: &str, args: &[&str]) -> Result<Applied
                 Some(host(args, 0)?)
             };
         }
-        "bind" => draft.bind = Some(true),
-        "nobind" => draft.bind = Some(false),
+        "bind" => draft.bind = true,
+        "nobind" => draft.no_bind = true,
         "float" => draft.float = true,
         "server-poll-timeout" | "connect-timeout" => {
             draft.server_poll =

@@ -48,11 +48,20 @@ impl Interpreter<'_, '_> {
             "remote-random-hostname" => profile.remote_random_hostname = true,
             "proto-force" => self.force_protocol(args)?,
             "verb" => {
-                profile.verbosity = Some(if args.is_empty() {
+                // More than the most there is says no more, and is no error elsewhere.
+                let level: u32 = if args.is_empty() {
                     1
                 } else {
-                    number(args, 0, 0..=15)?
-                });
+                    number(args, 0, 0..=u32::MAX).map_err(|bad| BadValue {
+                        right: format!("a number from 0 to {MOST_VERBOSE}"),
+                        ..bad
+                    })?
+                };
+                profile.verbosity = Some(
+                    u8::try_from(level)
+                        .unwrap_or(MOST_VERBOSE)
+                        .min(MOST_VERBOSE),
+                );
             }
             "push-peer-info" => profile.peer_info.push = true,
             "route-nopull" => profile.pull.no_routes = true,
@@ -152,6 +161,9 @@ impl Interpreter<'_, '_> {
         Ok(())
     }
 }
+
+/// The highest `verb` that means something.
+const MOST_VERBOSE: u8 = 11;
 
 fn unless_zero(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())

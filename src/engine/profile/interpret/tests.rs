@@ -1,5 +1,7 @@
 //! The laws and examples of this room.
 
+mod forms;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -103,7 +105,7 @@ fn all_errors_come_at_once_with_their_places() {
         [
             "p.ovpn:8:1: remot: there is no such option (perhaps remote)",
             "p.ovpn:9:6: port: \"0\" does not fit (a number from 1 to 65535)",
-            "p.ovpn:10:8: verb: \"many\" does not fit (a number from 0 to 15)",
+            "p.ovpn:10:8: verb: \"many\" does not fit (a number from 0 to 11)",
             "p.ovpn:11:1: secret: a static key has no forward secrecy; use TLS",
             "p.ovpn:13:1: peer-id: only a server may say this, by pushing it (leave it out)",
             "p.ovpn:14:4: ca: the file nowhere.crt cannot be read: no such file (a file beside the profile, or the \
@@ -242,12 +244,23 @@ fn unknown_options_are_excused_in_three_ways() {
 fn ciphers_follow_the_list_and_the_old_option() {
     let data = |text: &str| good(text).data;
     assert_eq!(data("").ciphers, Cipher::DEFAULT);
-    let old = data("data-ciphers AES-128-GCM:AES-256-CBC\ncipher AES-128-CBC\n");
+    let old = data("cipher AES-128-CBC\n");
     assert_eq!(
         old.ciphers,
-        [Cipher::Aes128Gcm, Cipher::Aes256Cbc, Cipher::Aes128Cbc]
+        [&Cipher::DEFAULT[..], &[Cipher::Aes128Cbc]].concat()
     );
     assert_eq!(old.fallback, Some(Cipher::Aes128Cbc));
+    for excluding in [
+        "data-ciphers AES-128-GCM\ncipher AES-128-CBC\n",
+        "cipher AES-128-CBC\ndata-ciphers AES-128-GCM\n",
+    ] {
+        let data = data(excluding);
+        assert_eq!(
+            (data.ciphers, data.fallback),
+            (vec![Cipher::Aes128Gcm], None)
+        );
+        assert_eq!(notes(excluding).len(), 1);
+    }
     let both = data("cipher AES-128-CBC\ndata-ciphers-fallback AES-256-CBC\n");
     assert_eq!(both.fallback, Some(Cipher::Aes256Cbc));
     assert_eq!(notes("cipher BF-CBC\n").len(), 1);
@@ -365,6 +378,15 @@ fn access_server_and_setenv_speak_about_people() {
     );
     assert_eq!(profile.peer_info.gui_version.as_deref(), Some("gui 1"));
     assert_eq!(errors("setenv GENERIC_CONFIG 1\n").len(), 1);
+}
+
+#[test]
+fn a_profile_without_login_asks_for_session_tokens() {
+    let identity =
+        "client\ndev tun\n<ca>\nCA\n</ca>\nremote a\n<cert>\nC\n</cert>\n<key>\nK\n</key>\n";
+    let asks = |text: &str| parse(text).unwrap().0.peer_info.auto_session;
+    assert!(asks(identity));
+    assert!(!asks(&format!("{identity}auth-user-pass\n")));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Interpreter, words_in};
+use super::{INLINE, Interpreter, words_in};
 use crate::crypto::cipher::Cipher;
 use crate::crypto::hmac::Digest;
 use crate::profile::cipher_list;
@@ -98,7 +98,7 @@ impl Interpreter<'_, '_> {
             "peer-fingerprint" => {
                 let list = self.list(directive)?;
                 let mut fingerprints = Vec::new();
-                for line in words_in(&list) {
+                for line in words_in(list.as_deref().unwrap_or_default()) {
                     fingerprints.push(fingerprint(line)?);
                 }
                 self.profile.tls.fingerprints.extend(fingerprints);
@@ -106,7 +106,9 @@ impl Interpreter<'_, '_> {
             }
             "verify-hash" => {
                 let list = self.list(directive)?;
-                self.profile.tls.checks.hash = Some(hash_check(&list, args)?);
+                if let Some(list) = list {
+                    self.profile.tls.checks.hash = Some(hash_check(&list, args)?);
+                }
                 return Ok(Applied::Done);
             }
             _ => {}
@@ -118,7 +120,7 @@ impl Interpreter<'_, '_> {
             "remote-cert-ku" => checks.key_usage = Some(key_usages(args)?),
             "ns-cert-type" => checks.netscape_type = Some(choice(args, 0, SIDES)?),
             "verify-x509-name" => checks.name = Some(name_check(args)?),
-            "tls-remote" => checks.name = Some(tls_remote(word(args, 0)?)?),
+            "tls-remote" => checks.name = Some(tls_remote(name(args)?)?),
             "x509-username-field" => checks.username_field = Some(args.join("_")),
             _ => return Ok(Applied::NotMine),
         }
@@ -230,15 +232,18 @@ impl Interpreter<'_, '_> {
         }
     }
 
-    /// The text of a block, or the first argument.
-    fn list(&mut self, directive: &Directive) -> Result<String, BadValue> {
+    /// The text of a block, or the first argument; `None` if the block comes on its own.
+    fn list(&mut self, directive: &Directive) -> Result<Option<String>, BadValue> {
         if let Some(content) = &directive.content {
-            return Ok(content.expose().to_owned());
+            return Ok(Some(content.expose().to_owned()));
+        }
+        if directive.args.first().is_some_and(|arg| arg.text == INLINE) {
+            return self.ahead.block_of(directive).map(|()| None);
         }
         directive
             .args
             .first()
-            .map(|arg| arg.text.clone())
+            .map(|arg| Some(arg.text.clone()))
             .ok_or_else(|| BadValue::because(0, "nothing is given", "a fingerprint"))
     }
 }
@@ -326,7 +331,20 @@ fn name_check(args: &[&str]) -> Result<NameCheck, BadValue> {
             ],
         )?,
     };
-    Ok(form(word(args, 0)?.to_owned()))
+    Ok(form(name(args)?.to_owned()))
+}
+
+/// A name that is not empty: every certificate begins with nothing.
+fn name<'a>(args: &[&'a str]) -> Result<&'a str, BadValue> {
+    let text = word(args, 0)?;
+    if text.trim().is_empty() {
+        return Err(BadValue::because(
+            0,
+            "the name is empty",
+            "the name of the server's certificate",
+        ));
+    }
+    Ok(text)
 }
 
 /// A subject, in the form of today or in the old one with slashes, else the beginning of the common name.
@@ -339,9 +357,8 @@ fn tls_remote(text: &str) -> Result<NameCheck, BadValue> {
         };
         return Ok(form(text.to_owned()));
     };
-    let parts: Vec<&str> = old.split('/').collect();
-    if parts.iter().all(|part| part.contains('=')) {
-        return Ok(NameCheck::Subject(parts.join(", ")));
+    if old.split('/').all(|part| part.contains('=')) {
+        return Ok(NameCheck::OldSubject(text.to_owned()));
     }
     let right = "verify-x509-name \"C=DE, CN=server\" subject";
     Err(BadValue::new(0, text, right))

@@ -2,6 +2,8 @@
 
 mod token;
 
+use zeroize::Zeroizing;
+
 use super::error::{Place, ProfileError};
 use crate::secret::SecretText;
 
@@ -72,7 +74,14 @@ pub fn lex(file: &str, text: &str) -> Lexed {
             }],
         };
     }
-    lex_block(file, text.strip_prefix('\u{feff}').unwrap_or(text), 1)
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Programs in C leave the end of their text behind.
+    let text = text.trim_end_matches('\0');
+    if text.contains('\r') && !text.contains('\n') {
+        // Line ends of the old Macintosh. The copy is erased: there may be keys in it.
+        return lex_block(file, &Zeroizing::new(text.replace('\r', "\n")), 1);
+    }
+    lex_block(file, text, 1)
 }
 
 /// Takes the content of a `<connection>` block apart, whose first line is `first_line` of the profile.
@@ -100,12 +109,12 @@ struct Lexer<'a> {
 impl Lexer<'_> {
     fn line(&mut self, number: usize, line: &str) {
         let line = line.trim_end_matches('\r');
-        if let Some(at) = line.find('\0') {
-            return self.error(number, at + 1, "", "a NUL byte", "a text file");
-        }
         let trimmed = line.trim_start();
         if let Some(comment) = trimmed.strip_prefix(['#', ';']) {
             return self.comment(number, comment);
+        }
+        if let Some(at) = line.find('\0') {
+            return self.error(number, at + 1, "", "a NUL byte", "a text file");
         }
         if trimmed.starts_with("-----BEGIN ") {
             return self.homeless(number);

@@ -27,6 +27,14 @@ fn bom_line_ends_of_windows_and_tabs_are_accepted() {
 }
 
 #[test]
+fn line_ends_of_the_old_macintosh_and_a_last_nul_are_accepted() {
+    let text = "client\r# a comment\r<ca>\rx\r</ca>\rverb 3\r\0";
+    assert_eq!(names(text), ["client", "ca", "verb"]);
+    assert_eq!(content(&lex("p", text).directives[1]), "x\n");
+    assert_eq!(names("client\n# \0\nverb 3\n\0"), ["client", "verb"]);
+}
+
+#[test]
 fn an_inline_block_keeps_its_lines_and_its_place() {
     let lexed = lex(
         "p.ovpn",

@@ -76,7 +76,7 @@ pub enum ProxyOverride {
 pub enum RemoteOverride {
     /// `port-override`.
     Port(u16),
-    /// `proto-override`: `tcp` or `udp`.
+    /// `proto-override`: the remotes with `tcp` or `udp` only.
     Proto(Transport),
     /// `server-override`.
     Server(String),
@@ -160,7 +160,7 @@ pub static OVERRIDES: &[(&str, &str, &str)] = &[
     (
         "proto-override",
         "tcp or udp",
-        "The protocol of all remotes.",
+        "Use the remotes with this protocol only; all, where there are none.",
     ),
     (
         "proxy-auth-cleartext",
@@ -267,6 +267,7 @@ impl Profile {
             self.apply_other_override(wish, &mut notes);
         }
         self.apply_proxy_overrides(overrides)?;
+        self.apply_proto_override(overrides, &mut notes);
         let (min, max) = (self.tls.version_min, self.tls.version_max);
         if min.zip(max).is_some_and(|(min, max)| min > max) {
             let why = "tls-version-max is lower";
@@ -294,8 +295,26 @@ impl Profile {
                     remote.family = remote.family.filter(|_| host.parse::<IpAddr>().is_err());
                 }
                 RemoteOverride::Port(port) => remote.port = *port,
-                RemoteOverride::Proto(transport) => remote.transport = *transport,
+                RemoteOverride::Proto(_) => {}
             }
+        }
+    }
+
+    /// Keeps the remotes with the wanted protocol. Where there are none, or a proxy that carries TCP only decides, all
+    /// are kept: a server does not speak a protocol because the user wants it.
+    fn apply_proto_override(&mut self, overrides: &[Override], notes: &mut Vec<Note>) {
+        let wanted = overrides.iter().rev().find_map(|wish| match wish {
+            Override::Remote(RemoteOverride::Proto(transport)) => Some(*transport),
+            _ => None,
+        });
+        let Some(wanted) = wanted else { return };
+        if self.remotes.iter().any(|remote| remote.transport == wanted) {
+            self.remotes.retain(|remote| remote.transport == wanted);
+        } else {
+            notes.push(note(
+                "proto-override",
+                "no remote has this protocol, so that all are kept",
+            ));
         }
     }
 
@@ -343,6 +362,7 @@ fn note(key: &str, text: &str) -> Note {
         place: Place::default(),
         directive: key.to_owned(),
         text: text.to_owned(),
+        minor: false,
     }
 }
 

@@ -78,6 +78,25 @@ fn the_server_replaces_all_and_equal_remotes_fall_together() {
 }
 
 #[test]
+fn a_protocol_keeps_the_remotes_that_have_it_or_all_of_them() {
+    let more = "remote c.example 1194 udp6\n";
+    let hosts = |text: &str, protocol: &str| {
+        let profile = with(text, &[("proto-override", protocol)]).unwrap();
+        let hosts = profile.remotes.iter().map(|remote| remote.host.clone());
+        hosts.collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(more, "tcp"), ["b.example"]);
+    assert_eq!(hosts(more, "udp"), ["a.example", "c.example"]);
+    let only_udp = "proto-force udp\n";
+    assert_eq!(hosts(only_udp, "tcp"), ["a.example"]);
+    let mut profile = profile(only_udp);
+    let wish = Override::parse("proto-override", OverrideValue::Text("tcp")).unwrap();
+    let notes = profile.apply_overrides(&[wish]).unwrap();
+    assert_eq!(notes.len(), 1);
+    assert_eq!(profile.remotes[0].transport, Transport::Udp);
+}
+
+#[test]
 fn a_proxy_leaves_the_remotes_that_it_can_reach() {
     let profile = with(
         "",
@@ -102,7 +121,9 @@ fn a_proxy_leaves_the_remotes_that_it_can_reach() {
         ("proxy-port", "1"),
         ("proto-override", "udp"),
     ];
-    assert!(matches!(with("", &udp), Err(BadOverride::Conflict { .. })));
+    let reached = with("", &udp).unwrap();
+    assert_eq!(reached.remotes[0].transport, Transport::Tcp);
+    assert_eq!(reached.remotes.len(), 1);
     assert!(matches!(
         with("", &[("proxy-host", "p")]),
         Err(BadOverride::Conflict { .. })

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{PullAction, PushError};
+use super::{LONGEST_NAME, PullAction, PushError, PushedOption, beginning};
 use crate::settings::PullRules;
 
 /// What becomes of one pushed option.
@@ -37,25 +37,40 @@ const ROUTES: &[&str] = &[
     "tap-sleep",
 ];
 
-/// Judges one option as it was pushed; `name` is its first word.
+/// Judges one option by its words as they are understood, so that quotes and spacing make no difference.
 ///
 /// # Errors
 ///
 /// [`PushError::Rejected`] if a filter says so.
-pub(super) fn judge(rules: &PullRules, name: &str, item: &str) -> Result<Verdict, PushError> {
-    let plain = Zeroizing::new(single_spaced(item));
-    let filter = rules.filters.iter().find(|filter| {
-        item.starts_with(&filter.text) || plain.starts_with(&single_spaced(&filter.text))
-    });
+pub(super) fn judge(rules: &PullRules, option: &PushedOption) -> Result<Verdict, PushError> {
+    let words = Zeroizing::new(words(option));
+    let filter = rules
+        .filters
+        .iter()
+        .find(|filter| words.starts_with(&single_spaced(&filter.text)));
     match filter.map(|filter| filter.action) {
         Some(PullAction::Accept) => Ok(Verdict::In),
         Some(PullAction::Ignore) => Ok(Verdict::Out("left out by pull-filter")),
-        Some(PullAction::Reject) => Err(PushError::Rejected(name.to_owned())),
-        None if rules.no_routes && ROUTES.contains(&name) => {
+        Some(PullAction::Reject) => Err(PushError::Rejected(beginning(&option.name, LONGEST_NAME))),
+        None if rules.no_routes && ROUTES.contains(&option.name.as_str()) => {
             Ok(Verdict::Out("left out by route-nopull"))
         }
         None => Ok(Verdict::In),
     }
+}
+
+/// The words of an option with a space after each, so that a filter that ends with a space means a whole word.
+fn words(option: &PushedOption) -> String {
+    let all = std::iter::once(&option.name).chain(&option.args);
+    // Its final size: a token among the words leaves no shorter copies behind.
+    let mut joined = Zeroizing::new(String::with_capacity(
+        all.clone().map(|word| word.len() + 1).sum(),
+    ));
+    for word in all {
+        joined.push_str(word);
+        joined.push(' ');
+    }
+    single_spaced(&joined)
 }
 
 /// The text with every run of white space as one space; one at the end stays, for it means a whole word.
@@ -75,7 +90,9 @@ fn single_spaced(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PullFilter;
+    use proptest::prelude::*;
+
+    use super::super::{PullFilter, PushedOptions, tokens};
     use super::*;
 
     fn rules(filters: &[(PullAction, &str)], no_routes: bool) -> PullRules {
@@ -94,8 +111,7 @@ mod tests {
     }
 
     fn let_in(rules: &PullRules, item: &str) -> bool {
-        let name = item.split(' ').next().unwrap();
-        judge(rules, name, item).unwrap() == Verdict::In
+        judge(rules, &tokens(item).unwrap()).unwrap() == Verdict::In
     }
 
     #[test]
@@ -133,9 +149,95 @@ mod tests {
     fn reject_ends_the_attempt() {
         let rules = rules(&[(PullAction::Reject, "redirect-gateway")], false);
         assert_eq!(
-            judge(&rules, "redirect-gateway", "redirect-gateway def1"),
+            judge(&rules, &tokens("\"redirect-gateway\" def1").unwrap()),
             Err(PushError::Rejected("redirect-gateway".into()))
         );
+    }
+
+    #[test]
+    fn quotes_and_spacing_evade_no_filter() {
+        let gateway = rules(&[(PullAction::Ignore, "redirect-gateway")], false);
+        assert!(!let_in(&gateway, "\"redirect-gateway\" def1"));
+        assert!(!let_in(&gateway, "re'direct'-gate\"way\""));
+        let route = rules(&[(PullAction::Ignore, "route ")], false);
+        assert!(!let_in(&route, "'route' 1.2.3.4"));
+        let dns = rules(&[(PullAction::Ignore, "dhcp-option DNS ")], false);
+        assert!(!let_in(&dns, "\"dhcp-option\"   \"DNS\" 10.0.0.1"));
+        assert!(let_in(&dns, "dhcp-option DNS6 fd00::1"));
+    }
+
+    #[test]
+    fn an_accepting_filter_is_not_deceived_by_quotes_either() {
+        let rules = rules(
+            &[
+                (PullAction::Accept, "route 10."),
+                (PullAction::Ignore, "route"),
+            ],
+            false,
+        );
+        assert!(let_in(&rules, "\"route\" '10.0.0.0' 255.0.0.0"));
+        assert!(!let_in(&rules, "route \"11.0.0.0\""));
+    }
+
+    /// A word as a server could write it: parts of it plain, in double quotes, or in single ones.
+    fn quoted(word: &str, styles: &[u8]) -> String {
+        let mut text = String::new();
+        for (at, c) in word.chars().enumerate() {
+            match styles.get(at % styles.len().max(1)) {
+                Some(1) => text.push_str(&format!("\"{c}\"")),
+                Some(2) => text.push_str(&format!("'{c}'")),
+                Some(3) if !c.is_alphanumeric() => text.push_str(&format!("\\{c}")),
+                _ => text.push(c),
+            }
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn no_quoting_of_a_filtered_option_lets_it_in(
+            option in proptest::sample::select(vec![
+                vec!["redirect-gateway", "def1"],
+                vec!["redirect-gateway"],
+                vec!["route", "10.0.0.0", "255.0.0.0"],
+                vec!["route-ipv6", "fd00::/64"],
+                vec!["dhcp-option", "DNS", "10.0.0.1"],
+                vec!["dns", "server", "0", "address", "10.0.0.1"],
+                vec!["block-ipv6"],
+                vec!["ifconfig", "10.8.0.2", "255.255.255.0"],
+            ]),
+            styles in proptest::collection::vec(0_u8..4, 1..12),
+            gap in "[ \t]{1,3}",
+            count in 1_usize..4,
+        ) {
+            let item = option.iter().map(|word| quoted(word, &styles)).collect::<Vec<_>>().join(&gap);
+            let named = option.iter().take(count).copied().collect::<Vec<_>>().join(" ");
+            let open = PullRules::default();
+            let (before, _) = PushedOptions::from_reply(std::slice::from_ref(&item), &open).unwrap();
+            prop_assert_eq!(before.list.len(), 1, "{} is an option", &item);
+            for text in [named.clone(), format!("{named} ")] {
+                let ignoring = rules(&[(PullAction::Ignore, &text)], false);
+                let (options, _) = PushedOptions::from_reply(std::slice::from_ref(&item), &ignoring).unwrap();
+                prop_assert!(options.list.is_empty(), "{} by {}", &item, &text);
+                let rejecting = rules(&[(PullAction::Reject, &text)], false);
+                prop_assert!(PushedOptions::from_reply(std::slice::from_ref(&item), &rejecting).is_err());
+                let update = [item.clone()];
+                let after = PushedOptions::default().updated(&update, &ignoring);
+                prop_assert!(after.is_ok_and(|(options, _)| options.list.is_empty()));
+            }
+        }
+
+        #[test]
+        fn whatever_is_let_in_is_not_what_a_filter_names(
+            item in "[a-z '\"\\\\\t#-]{0,24}|(route|'route'|\"ro\"ute)[ \t]*[0-9.'\"\\\\]{0,12}",
+        ) {
+            let ignoring = rules(&[(PullAction::Ignore, "route"), (PullAction::Ignore, "dns ")], false);
+            if let Ok((options, _)) = PushedOptions::from_reply(&[item], &ignoring) {
+                for option in options.list {
+                    prop_assert!(!option.name.starts_with("route") && option.name != "dns");
+                }
+            }
+        }
     }
 
     #[test]

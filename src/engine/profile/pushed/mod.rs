@@ -127,7 +127,7 @@ impl PushedOptions {
                 notes.push(note("", "an option with an unbalanced quotation mark"));
                 continue;
             };
-            match judge(rules, &option.name, item)? {
+            match judge(rules, &option)? {
                 Verdict::In => list.push(option),
                 Verdict::Out(why) => notes.push(note(&option.name, why)),
             }
@@ -178,6 +178,10 @@ impl PushedOptions {
                 None => options.list.push(option),
                 Some(why) => notes.push(note(&option.name, &why)),
             }
+        }
+        for priority in options.tunnel.dns.without_address() {
+            let text = format!("server {priority} has no address, and is of no use");
+            notes.push(note("dns", &text));
         }
         options.check()?;
         Ok((options, notes))
@@ -246,6 +250,7 @@ fn note(name: &str, text: &str) -> Note {
         place: Place::default(),
         directive: beginning(name, LONGEST_NAME),
         text: beginning(text, LONGEST_TEXT),
+        minor: false,
     }
 }
 

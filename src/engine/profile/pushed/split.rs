@@ -5,8 +5,8 @@ use super::PushError;
 /// All parts of a push together, in bytes.
 pub const MAX_PUSH: usize = 786_432;
 
-/// Takes the text behind `prefix` (`PUSH_REPLY`, `PUSH_UPDATE`) apart at its commas. A comma within double quotes or
-/// after a backslash belongs to the option. Options keep their quotes.
+/// Takes the text behind `prefix` (`PUSH_REPLY`, `PUSH_UPDATE`) apart at its commas. A comma within quotes or after a
+/// backslash belongs to the option. Options keep their quotes.
 ///
 /// # Errors
 ///
@@ -46,29 +46,56 @@ fn items(text: &str) -> Vec<String> {
     let item = |from, to| text.get(from..to).unwrap_or_default().to_owned();
     let mut items = Vec::new();
     let mut start = 0;
-    let mut quoted = false;
-    let mut quotes_left = text.matches('"').count();
+    let mut quoted = None;
+    let mut before = ',';
+    let last_double = last_quote(text);
+    let last_single = text.rfind('\'');
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
+        let opens = match c {
+            // A quote that nothing closes is an ordinary character.
+            '"' => last_double.is_some_and(|last| at < last),
+            // So is an apostrophe within a word.
+            '\'' => last_single.is_some_and(|last| at < last) && begins_word(before),
+            _ => false,
+        };
         match c {
-            ',' if !quoted => {
+            _ if quoted == Some(c) => quoted = None,
+            '\\' if quoted != Some('\'') => {
+                chars.next();
+            }
+            _ if quoted.is_some() => {}
+            ',' => {
                 items.push(item(start, at));
                 start = at + 1;
             }
-            '\\' => {
-                let escaped = chars.next();
-                quotes_left -= usize::from(escaped.is_some_and(|(_, c)| c == '"'));
-            }
-            '"' => {
-                quotes_left -= 1;
-                // A quote that nothing closes is an ordinary character.
-                quoted = !quoted && quotes_left > 0;
-            }
+            _ if opens => quoted = Some(c),
             _ => {}
         }
+        before = c;
     }
     items.push(item(start, text.len()));
     items
+}
+
+fn begins_word(before: char) -> bool {
+    before == ',' || before.is_whitespace()
+}
+
+/// Where the last double quote stands that no backslash makes an ordinary character.
+fn last_quote(text: &str) -> Option<usize> {
+    let mut last = None;
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+            }
+            '"' => last = Some(at),
+            _ => {}
+        }
+    }
+    last
 }
 
 #[cfg(test)]
@@ -113,6 +140,26 @@ mod tests {
         assert_eq!(
             split("P,echo 5\",route 1.2.3.4", "P").unwrap(),
             ["echo 5\"", "route 1.2.3.4"]
+        );
+        assert_eq!(
+            split("P,echo '5,route 1.2.3.4", "P").unwrap(),
+            ["echo '5", "route 1.2.3.4"]
+        );
+    }
+
+    #[test]
+    fn single_quotes_protect_commas_and_apostrophes_do_not() {
+        assert_eq!(
+            split("P,echo 'abc,def',route 1.2.3.4", "P").unwrap(),
+            ["echo 'abc,def'", "route 1.2.3.4"]
+        );
+        assert_eq!(
+            split("P,echo it's here,route 1.2.3.4,echo that's all", "P").unwrap(),
+            ["echo it's here", "route 1.2.3.4", "echo that's all"]
+        );
+        assert_eq!(
+            split(r#"P,echo 'a"b,c\',echo "d',e""#, "P").unwrap(),
+            [r#"echo 'a"b,c\'"#, r#"echo "d',e""#]
         );
     }
 

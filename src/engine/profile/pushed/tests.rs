@@ -220,6 +220,9 @@ fn an_update_knows_its_forms() {
         update(&none, "-route 10.0.0.0"),
         Err(PushError::Malformed(_))
     ));
+    for apart in ["- route", "? route 10.0.0.0", "-? route"] {
+        assert!(matches!(update(&none, apart), Err(PushError::Malformed(_))));
+    }
 }
 
 #[test]

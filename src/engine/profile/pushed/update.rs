@@ -24,7 +24,8 @@ impl<'a> Item<'a> {
         let (optional, text) = text
             .strip_prefix('?')
             .map_or((false, text), |rest| (true, rest));
-        if text.starts_with(['-', '?']) || text.is_empty() {
+        let no_name = |c: char| matches!(c, '-' | '?') || c.is_whitespace();
+        if text.starts_with(no_name) || text.is_empty() {
             return Err(PushError::Malformed(format!(
                 "\"{item}\" is no item of an update"
             )));
@@ -80,7 +81,7 @@ fn allowed(
 ) -> Result<Option<PushedOption>, PushError> {
     let unbalanced = || PushError::Malformed("a quotation mark has no partner".to_owned());
     let option = tokens(item.text).ok_or_else(unbalanced)?;
-    if let Verdict::Out(why) = judge(rules, &option.name, item.text)? {
+    if let Verdict::Out(why) = judge(rules, &option)? {
         notes.push(note(&option.name, why));
         return Ok(None);
     }

@@ -91,6 +91,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "help",
         "it is a mode of its own, not an option of a profile",
     ),
+    refuse("http-proxy-override", "name the proxy by http-proxy"),
     refuse(
         "ifconfig-ipv6-pool",
         "this is a client; the option is for servers",
@@ -150,6 +151,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "pkcs11-id-management",
         "keys on smart cards are not supported; use key or pkcs12",
     ),
+    refuse("pkcs11-id-type", "OpenVPN has removed it"),
     refuse(
         "pkcs11-pin-cache",
         "keys on smart cards are not supported; use key or pkcs12",
@@ -166,6 +168,9 @@ pub(super) static ROWS: &[OptionRow] = &[
         "pkcs11-providers",
         "keys on smart cards are not supported; use key or pkcs12",
     ),
+    refuse("pkcs11-sign-mode", "OpenVPN has removed it"),
+    refuse("pkcs11-slot", "OpenVPN has removed it"),
+    refuse("pkcs11-slot-type", "OpenVPN has removed it"),
     refuse("port-share", "this is a client; the option is for servers"),
     refuse("push", "this is a client; the option is for servers"),
     refuse("push-remove", "this is a client; the option is for servers"),
@@ -210,9 +215,15 @@ pub(super) static ROWS: &[OptionRow] = &[
         "it is a mode of its own, not an option of a profile",
     ),
     refuse(
+        "show-net",
+        "it is a mode of its own, not an option of a profile",
+    ),
+    refuse(
         "show-pkcs11-ids",
         "it is a mode of its own, not an option of a profile",
     ),
+    refuse("show-pkcs11-objects", "OpenVPN has removed it"),
+    refuse("show-pkcs11-slots", "OpenVPN has removed it"),
     refuse(
         "show-tls",
         "it is a mode of its own, not an option of a profile",

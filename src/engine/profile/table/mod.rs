@@ -79,14 +79,16 @@ pub fn find(name: &str) -> Option<&'static OptionRow> {
 #[must_use]
 pub fn closest(name: &str) -> Option<&'static str> {
     const NEAR: usize = 2;
+    // Of a short word nearly every letter would be another.
+    let near = NEAR.min(name.chars().count() / 3);
     TABLES
         .iter()
         .copied()
         .flatten()
         .filter(|row| !matches!(row.treatment, Treatment::Refuse(_)))
-        .filter(|row| row.name.len().abs_diff(name.len()) <= NEAR && name.len() > NEAR)
+        .filter(|row| row.name.len().abs_diff(name.len()) <= near)
         .map(|row| (distance(name, row.name), row.name))
-        .filter(|(far, _)| *far <= NEAR)
+        .filter(|(far, _)| *far <= near)
         .min()
         .map(|(_, name)| name)
 }
@@ -252,7 +254,12 @@ mod tests {
     fn a_typing_error_finds_its_option() {
         assert_eq!(closest("remote-cert-tsl"), Some("remote-cert-tls"));
         assert_eq!(closest("keepalve"), Some("keepalive"));
+        assert_eq!(closest("prot"), Some("proto"));
         assert_eq!(closest("something-else"), None);
+        assert_eq!(
+            (closest("seq"), closest("ab"), closest("")),
+            (None, None, None)
+        );
         assert_eq!((distance("kitten", "sitting"), distance("", "abc")), (3, 3));
     }
 

@@ -9,6 +9,7 @@ pub(super) static ROWS: &[OptionRow] = &[
     ignore("daemon", P, "systemd does this; see the unit"),
     ignore("dev-node", PR, "it is for Windows"),
     ignore("dh", PC, "it is for servers"),
+    ignore("dhcp-internal", PR, "it is for Windows"),
     ignore("dhcp-pre-release", PR, "it is for Windows"),
     ignore("dhcp-release", PR, "it is for Windows"),
     ignore("dhcp-renew", PR, "it is for Windows"),
@@ -34,6 +35,7 @@ pub(super) static ROWS: &[OptionRow] = &[
     ),
     ignore("engine", PC, "cryptography is built in"),
     ignore("errors-to-stderr", P, "systemd does this; see the unit"),
+    ignore("exit-event-name", P, "it is for Windows"),
     ignore("fast-io", PC, "packets travel in batches anyway"),
     ignore("gremlin", PC, "it is for tests"),
     ignore("group", P, "systemd does this; see the unit"),
@@ -41,6 +43,11 @@ pub(super) static ROWS: &[OptionRow] = &[
         "ifconfig-noexec",
         P,
         "addresses are set up all the same; --network none leaves them out",
+    ),
+    ignore(
+        "ip-remote-hint",
+        P,
+        "the address in use is shown in the status",
     ),
     ignore("ip-win32", PR, "it is for Windows"),
     ignore(
@@ -52,6 +59,11 @@ pub(super) static ROWS: &[OptionRow] = &[
         "iproute",
         P,
         "addresses and routes are set without a program",
+    ),
+    ignore(
+        "keying-material-exporter",
+        P,
+        "no plugin or script could see the exported keys",
     ),
     ignore("keysize", PC, "the cipher's own key size is used"),
     ignore(
@@ -188,6 +200,7 @@ pub(super) static ROWS: &[OptionRow] = &[
     ),
     ignore("preresolve", PC, "names are resolved with every attempt"),
     ignore("providers", PC, "cryptography is built in"),
+    ignore("rdns-internal", PR, "it is for Windows"),
     ignore("register-dns", PR, "it is for Windows"),
     ignore("remap-usr1", P, "use the commands of the session"),
     ignore(
