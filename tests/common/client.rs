@@ -131,6 +131,11 @@ impl Client {
             })
     }
 
+    /// Waits for a line.
+    pub(crate) fn wait_for(&self, wanted: &str, fits: impl Fn(&str) -> bool) -> String {
+        self.process.wait_for(wanted, fits)
+    }
+
     /// Asks it to leave and waits until it has; it must call that a success.
     pub(crate) fn leave(mut self) -> String {
         self.process.signal(Signal::TERM);

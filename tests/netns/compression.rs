@@ -63,7 +63,7 @@ fn a_profile_that_allows_no_compression_gets_none() {
         return;
     }
     for (server_says, client_says) in [
-        ("compress lz4", "compress lz4"),
+        ("compress lz4", "compress lz4\nallow-compression no"),
         ("comp-lzo yes", "comp-lzo no"),
     ] {
         let scene = Scene::new();
@@ -74,14 +74,67 @@ fn a_profile_that_allows_no_compression_gets_none() {
         // What is too short to be compressed comes as it is, so that the others show the server compresses at all.
         scene.ping(&client, INSIDE_V4, &[]);
         let mut ping = scene.world.client.command("ping");
-        ping.args(["-n", "-q", "-c", "3", "-i", "0.05", "-W", "1"]);
+        ping.args(["-n", "-q", "-c", "6", "-i", "0.05", "-W", "1"]);
         let output = ping.args(EVEN).arg(INSIDE_V4).output();
         let output = output.expect("ping is installed");
         assert!(!output.status.success(), "compressed packets came through");
         scene.ping(&client, INSIDE_V4, &[]);
+        client.wait_for("the cause", |line| line.contains("are compressed"));
 
         client.leave();
         scene.assert_as_before();
+    }
+}
+
+#[test]
+fn a_profile_that_names_an_algorithm_understands_it() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    for (server_says, client_says) in [
+        ("comp-lzo yes", "comp-lzo"),
+        ("compress lzo", "compress lzo"),
+        ("compress lz4", "compress lz4"),
+        ("compress lz4-v2", "compress lz4-v2"),
+    ] {
+        let scene = Scene::new();
+        let _server = scene.serve(&server(server_says));
+        let client = scene.connect(&profile(client_says));
+        client.wait_connected();
+        scene.ping(&client, INSIDE_V4, EVEN);
+        client.leave();
+    }
+}
+
+#[test]
+fn framing_on_one_side_alone_is_named_with_what_to_change() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    for (server_says, client_says, cause) in [
+        (
+            "comp-lzo no",
+            "",
+            "a header that the profile does not expect",
+        ),
+        ("compress", "", "a header that the profile does not expect"),
+        ("", "comp-lzo no", "lack the compression header"),
+        (
+            "fragment 1200",
+            "",
+            "a header that the profile does not expect",
+        ),
+        ("", "fragment 1200", "cannot be reassembled"),
+    ] {
+        let scene = Scene::new();
+        let _server = scene.serve(&server(server_says));
+        let client = scene.connect(&profile(client_says));
+        client.wait_connected();
+        let mut ping = scene.world.server.command("ping");
+        ping.args(["-n", "-q", "-c", "10", "-i", "0.05", "-W", "1", "10.9.0.2"]);
+        drop(ping.output().expect("ping is installed"));
+        client.wait_for(cause, |line| line.contains(cause));
+        client.leave();
     }
 }
 

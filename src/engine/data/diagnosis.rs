@@ -32,11 +32,11 @@ impl fmt::Display for Undecodable {
                  compression"
             }
             Self::FramedByServer => {
-                "packets from the server have compression framing: the profile needs the server's `comp-lzo` or `compress`, or \
-                 the server must push it or leave it out"
+                "packets from the server have a header that the profile does not expect: the server's `comp-lzo`, `compress` or \
+                 `fragment` must be in the profile too"
             }
             Self::NotFramedByServer => {
-                "packets from the server have no compression framing: the profile's `comp-lzo` or `compress` must go, or the \
+                "packets from the server lack the compression header: the profile's `comp-lzo` or `compress` must go, or the \
                  server needs it too"
             }
             Self::Fragment => {

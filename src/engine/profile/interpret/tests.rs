@@ -272,7 +272,16 @@ fn ciphers_follow_the_list_and_the_old_option() {
 #[test]
 fn compression_is_framing_unless_allowed() {
     assert_eq!(good("compress stub-v2\n").data.framing, Framing::V2);
-    assert_eq!(good("comp-lzo\n").pull.compression, CompressionPolicy::No);
+    for (text, policy) in [
+        ("comp-lzo no\n", CompressionPolicy::No),
+        ("compress stub-v2\n", CompressionPolicy::No),
+        ("comp-lzo\n", CompressionPolicy::Asymmetric),
+        ("compress lz4-v2\n", CompressionPolicy::Asymmetric),
+        ("comp-lzo\nallow-compression no\n", CompressionPolicy::No),
+        ("allow-compression no\ncomp-lzo\n", CompressionPolicy::No),
+    ] {
+        assert_eq!(good(text).pull.compression, policy, "{text}");
+    }
     assert_eq!(
         good("allow-compression yes\n").pull.compression,
         CompressionPolicy::Asymmetric

@@ -226,8 +226,12 @@ impl Interpreter<'_, '_> {
     fn compression(&mut self, directive: &Directive, form: Compression) {
         self.profile.data.framing = form.framing;
         if form.real {
-            let text = "nothing is compressed; compressed packets of the server are accepted only with \
-                        allow-compression asym";
+            // As OpenVPN 2.6: whoever names an algorithm expects the server to use it.
+            if !self.tls.compression_named {
+                self.profile.pull.compression = CompressionPolicy::Asymmetric;
+            }
+            let text = "the server's compressed packets are understood (unless there is allow-compression no); \
+                        nothing that is sent is compressed";
             self.note(directive, text.to_owned());
         }
     }
