@@ -11,14 +11,14 @@ use crate::daemon::stored_device::{Making, StoredDevice};
 use crate::network::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use crate::tunnel::Tun;
 use openvpn_engine::netplan::NetPlan;
-use openvpn_engine::session::ExitClass;
-use openvpn_engine::session::Step;
+use openvpn_engine::session::{AttemptId, ExitClass, Step};
 
 /// A step on the network; they are taken one after the other.
 pub(crate) enum NetworkTask {
-    /// The connection follows to another way.
+    /// The connection is told that the path has changed, once the steps before are taken.
     Follow,
-    Protect(IpAddr),
+    /// Keep packets to the server of an attempt out of the tunnel.
+    Protect(AttemptId, IpAddr),
     Refresh,
     Step(Step),
 }
@@ -29,7 +29,7 @@ pub(crate) enum NetworkEnd {
     /// With another device, if it took one.
     Changed(Result<Option<Ready>, NetworkFailure>),
     Followed,
-    Protected(Result<SocketNeeds, NetError>),
+    Protected(AttemptId, Result<SocketNeeds, NetError>),
     Refreshed(Result<(), NetError>),
     Reverted(Result<(), NetError>),
 }
@@ -57,7 +57,9 @@ pub(crate) async fn take(
 ) -> NetworkEnd {
     match task {
         NetworkTask::Follow => NetworkEnd::Followed,
-        NetworkTask::Protect(address) => NetworkEnd::Protected(network.protect(address).await),
+        NetworkTask::Protect(id, address) => {
+            NetworkEnd::Protected(id, network.protect(address).await)
+        }
         NetworkTask::Refresh => NetworkEnd::Refreshed(network.refresh().await),
         NetworkTask::Step(Step::Apply(plan)) => NetworkEnd::Applied(match network {
             Network::Remote(remote) => match remote.establish(&plan).await {

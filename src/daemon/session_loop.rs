@@ -18,13 +18,12 @@ use crate::daemon::signals::{Asked, Signals};
 use crate::daemon::stored_session;
 use crate::sys::clock::Clock;
 use crate::systemd::notify::Notifier;
-use crate::tunnel::Order;
 use openvpn_engine::data::Stats;
 use openvpn_engine::secret::SecretText;
 use openvpn_engine::session::EventCounters;
 use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Status;
-use openvpn_engine::session::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
+use openvpn_engine::session::{Accepted, Answer, Confirmation, Refusal, Request, Ticket};
 use openvpn_engine::session::{Attention, CREDENTIALS, Question};
 use openvpn_engine::session::{Effect, Report, Summary};
 use openvpn_engine::session::{Output, Session};
@@ -45,10 +44,6 @@ pub trait FrontEnd {
     fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>>;
 }
 
-#[expect(
-    missing_debug_implementations,
-    reason = "what is under way cannot be shown"
-)]
 /// A session at work.
 pub struct Loop<F> {
     session: Session,
@@ -119,7 +114,7 @@ impl<F: FrontEnd> Loop<F> {
                 Err(Over(class)) => {
                     self.narrate();
                     self.effects.close().await;
-                    exit_report::say(&mut self.effects, class).await;
+                    exit_report::say(&self.effects, class).await;
                     return class;
                 }
             };
@@ -177,22 +172,18 @@ impl<F: FrontEnd> Loop<F> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Abandon => self.effects.abandon(),
             Effect::Announce(status) => {
                 self.status_text.hear(&status);
                 self.front.announced(&status);
             }
             Effect::Attention(attention) => self.front.attention(attention),
-            Effect::Connect(launch) => self.effects.connect(*launch),
             Effect::Connected(summary) => self.front.connected(&summary),
             Effect::Exit(_) => {}
             Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
-            Effect::Input(input) => self.effects.input(input),
             Effect::LoadProfile(source) => self.effects.load_profile(source),
             Effect::Network(step) => self.effects.network_step(step),
             Effect::Ready => self.notifier.ready(),
             Effect::Refresh => self.effects.refresh_network(),
-            Effect::Renegotiate => self.effects.order(Order::Renegotiate),
             Effect::Reply(ticket, outcome) => {
                 if let Some(answer) = self.tickets.remove(&ticket) {
                     // A caller that has left gets no answer.
@@ -201,8 +192,8 @@ impl<F: FrontEnd> Loop<F> {
             }
             Effect::Resolve(lookup) => self.effects.resolve(lookup),
             Effect::Save(saved) => stored_session::keep(&saved),
-            Effect::Stop => self.effects.stop(),
             Effect::Stopping => self.notifier.stopping(),
+            Effect::Tunnel(order) => self.effects.tunnel(order),
         }
     }
 
@@ -210,22 +201,22 @@ impl<F: FrontEnd> Loop<F> {
         let outcome = match asked {
             Asked::Leave if self.leaving => {
                 warn!("leaving at once");
-                self.session.command(now, Command::ForceShutdown)
+                self.session.request(now, Request::ForceShutdown)
             }
             Asked::Leave => {
                 self.leaving = true;
                 self.asking = None;
-                self.session.command(now, Command::Disconnect)
+                self.session.request(now, Request::Disconnect)
             }
             Asked::Reload => {
                 self.notifier.reloading();
-                self.session.command(now, Command::Reload)
+                self.session.request(now, Request::Reload)
             }
             Asked::ReloadHeard => {
                 self.notifier.reload_signalled();
                 Ok(Accepted::Done)
             }
-            Asked::Restart => self.session.command(now, Command::Restart),
+            Asked::Restart => self.session.request(now, Request::Restart),
             Asked::Statistics => {
                 self.say_statistics();
                 Ok(Accepted::Done)
@@ -290,7 +281,7 @@ impl<F: FrontEnd> Loop<F> {
                     number,
                     value,
                 };
-                let outcome = self.session.command(now, Command::ProvideInput(answer));
+                let outcome = self.session.request(now, Request::ProvideInput(answer));
                 if let Err(refusal) = outcome {
                     warn!(%refusal, "the answer is not taken");
                 }
@@ -329,16 +320,17 @@ impl<F: FrontEnd> Loop<F> {
     fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         self.rates.sample(self.clock.now(), self.effects.stats());
         let starting = !self.notifier.is_ready();
-        let (beat, felt) = oneshot::channel();
-        self.effects.order(Order::Ping(beat));
+        let counted = self.effects.count();
         self.effects.aside(async move {
-            if felt.await.is_ok() {
-                if starting {
-                    // All turns: that it takes long is the network's doing, or a person's.
-                    Notifier::default().extend_timeout(START_PATIENCE);
-                }
-                drop(answer.send(Ok(Told::Done)));
+            let told = match counted.await {
+                Ok(_) => Ok(Told::Done),
+                Err(gone) => Err(Refusal::StartFailed(gone.to_string())),
+            };
+            if starting && told.is_ok() {
+                // All responds: that it takes long is the network's doing, or a person's.
+                Notifier::default().extend_timeout(START_TIME);
             }
+            drop(answer.send(told));
         });
     }
 
@@ -346,8 +338,7 @@ impl<F: FrontEnd> Loop<F> {
     fn count(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         let mut view = self.view();
         let event_counters = *self.session.event_counters();
-        let (counter, counted) = oneshot::channel();
-        self.effects.order(Order::Count(counter));
+        let counted = self.effects.count();
         self.effects.aside(async move {
             if let Ok(Ok(stats)) = tokio::time::timeout(COUNTING, counted).await {
                 view.statistics = statistics(&stats, &event_counters);
@@ -382,37 +373,37 @@ impl<F: FrontEnd> Loop<F> {
     }
 
     fn obey(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
-        let command = match ask {
+        let request = match ask {
             Ask::Confirm {
                 token,
                 session_path,
                 config_path,
             } => {
                 self.session_path.clone_from(&session_path);
-                Command::Confirm(Confirmation {
+                Request::Confirm(Confirmation {
                     ticket: self.next_ticket(),
                     token,
                     session_path,
                     config_path,
                 })
             }
-            Ask::Connect => Command::Connect,
-            Ask::Disconnect => Command::Disconnect,
-            Ask::ForceShutdown => Command::ForceShutdown,
+            Ask::Connect => Request::Connect,
+            Ask::Disconnect => Request::Disconnect,
+            Ask::ForceShutdown => Request::ForceShutdown,
             Ask::InputProvide {
                 kind,
                 group,
                 slot_id,
                 value,
-            } => Command::ProvideInput(Answer {
+            } => Request::ProvideInput(Answer {
                 kind,
                 group,
                 number: slot_id,
                 value,
             }),
-            Ask::Pause { reason } => Command::Pause { reason },
-            Ask::Restart => Command::Restart,
-            Ask::Resume => Command::Resume,
+            Ask::Pause { reason } => Request::Pause { reason },
+            Ask::Restart => Request::Restart,
+            Ask::Resume => Request::Resume,
             Ask::Count
             | Ask::InputCheck { .. }
             | Ask::InputFetch { .. }
@@ -422,7 +413,7 @@ impl<F: FrontEnd> Loop<F> {
             | Ask::Ready
             | Ask::View => return Ok(Answered::Now(Told::Done)),
         };
-        Ok(match self.session.command(now, command)? {
+        Ok(match self.session.request(now, request)? {
             Accepted::Done => Answered::Now(Told::Done),
             Accepted::Later(ticket) => Answered::Later(ticket),
         })
@@ -496,4 +487,4 @@ async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
 /// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
 const COUNTING: Duration = Duration::from_millis(250);
 /// How much longer a start may take that is seen to go on.
-const START_PATIENCE: Duration = Duration::from_secs(90);
+const START_TIME: Duration = Duration::from_secs(90);

@@ -10,8 +10,7 @@ use crate::daemon::network_tasks::{self, NetworkEnd, NetworkFailure, NetworkTask
 use crate::network::Network;
 use crate::tunnel::Order;
 use openvpn_engine::event::Input;
-use openvpn_engine::session::Report;
-use openvpn_engine::session::{Device, Step};
+use openvpn_engine::session::{Device, Report, Step, TunnelOrder};
 
 impl Effects {
     /// Takes a step on the network.
@@ -65,7 +64,9 @@ impl Effects {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
-            NetworkEnd::Followed => self.order(Order::Input(Input::PathChanged)),
+            NetworkEnd::Followed => {
+                self.order(Order::Attempt(TunnelOrder::Input(Input::PathChanged)));
+            }
             NetworkEnd::Changed(Ok(None)) => self.ready.push_back(Report::NetworkDone(None)),
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
@@ -83,7 +84,7 @@ impl Effects {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
-            NetworkEnd::Protected(outcome) => self.protected(outcome),
+            NetworkEnd::Protected(id, outcome) => self.protected(id, outcome),
             NetworkEnd::Refreshed(Ok(())) => {}
             NetworkEnd::Refreshed(Err(error)) => {
                 warn!(%error, "the network could not be put right");

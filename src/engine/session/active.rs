@@ -1,14 +1,13 @@
-//! `Live`: a session with a profile; what the user asks of it, and how it ends.
+//! `ActiveSession`: a session with a profile; what the user asks of it, and how it ends.
 
 use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
 use super::super::config::build::{ConnectionTemplate, TemplateError};
-use super::super::event::PathLimit;
+use super::super::event::{Input, PathLimit};
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
-use super::command::{Accepted, Refusal};
 use super::context::{Autonomy, Context};
 use super::effect::{Effect, Loaded};
 use super::event_counters::CountedEvent;
@@ -17,9 +16,11 @@ use super::login::Login;
 use super::network::Network;
 use super::proxy_setup::ProxyLogin;
 use super::remotes::Remotes;
+use super::request::{Accepted, Refusal};
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::{Status, StatusMinor};
+use super::tunnel::TunnelOrder;
 
 /// A session with a profile.
 #[derive(Debug)]
@@ -323,11 +324,11 @@ impl ActiveSession {
             } => {}
             Phase::Leaving { then: next, .. } => *next = then,
             Phase::Configuring { .. } | Phase::Connected { .. } | Phase::Connecting { .. } => {
-                context.push(Effect::Stop);
+                context.push(Effect::Tunnel(TunnelOrder::Input(Input::Stop)));
                 self.phase = Phase::Leaving {
                     then,
                     manner: Manner::Polite,
-                    give_up_at: now + GOODBYE_TIME,
+                    give_up_at: now + STOP_TIME,
                 };
             }
             Phase::Closing { .. }
@@ -339,7 +340,7 @@ impl ActiveSession {
         }
     }
 
-    /// Makes a goodbye that is under way short.
+    /// Ends an attempt that is being left, without waiting for its exit notification.
     pub(super) fn abandon(&mut self, context: &mut Context, now: Instant) {
         if let Phase::Leaving {
             manner, give_up_at, ..
@@ -348,20 +349,8 @@ impl ActiveSession {
             if *manner == Manner::Polite {
                 *manner = Manner::Abandoned;
                 *give_up_at = now + ABANDON_TIME;
-                context.push(Effect::Abandon);
+                context.push(Effect::Tunnel(TunnelOrder::Abandon(context.attempt)));
             }
-        }
-    }
-
-    /// The attempt was ended without a goodbye.
-    pub(super) fn abandoned(&mut self, context: &mut Context, now: Instant) {
-        if let Phase::Leaving {
-            then,
-            manner: Manner::Abandoned,
-            ..
-        } = self.phase
-        {
-            self.proceed(context, now, then);
         }
     }
 
@@ -399,7 +388,7 @@ impl ActiveSession {
     pub(super) const fn deadline(&self) -> Option<(Instant, &'static str)> {
         match &self.phase {
             Phase::Closing { give_up_at, .. } => Some((*give_up_at, "take the network back")),
-            Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "say goodbye")),
+            Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "exit notification")),
             // The end of the step under way begins the attempt.
             Phase::Waiting { .. } if self.network.is_busy() => None,
             Phase::Waiting { until } => Some((*until, "next attempt")),
@@ -426,7 +415,7 @@ impl ActiveSession {
                 ..
             } => {
                 // Another attempt beside one that may still live would be one too many.
-                error!("the tunnel does not answer");
+                error!("the tunnel thread does not respond");
                 let then = match then {
                     Then::Exit(_) => then,
                     Then::Again | Then::Fail | Then::Pause => Then::Exit(ExitClass::Internal),
@@ -466,9 +455,9 @@ impl ActiveSession {
     }
 }
 
-/// How long a goodbye may take.
-const GOODBYE_TIME: Duration = Duration::from_secs(5);
-/// How long ending an attempt without a goodbye may take.
+/// How long ending an attempt may take, with its exit notification.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long ending an attempt without an exit notification may take.
 const ABANDON_TIME: Duration = Duration::from_secs(5);
 /// How long taking the network back may take.
 const CLOSING_TIME: Duration = Duration::from_secs(20);

@@ -10,6 +10,7 @@ use super::effect::Effect;
 use super::event_counters::EventCounters;
 use super::saved::Saved;
 use super::status::{Status, StatusBoard, StatusMinor};
+use super::tunnel::AttemptId;
 use super::user_input::{Attention, UserInputQueue};
 
 /// What the front wants of a session.
@@ -80,6 +81,8 @@ pub(super) struct Context {
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
     pub(super) event_counters: EventCounters,
+    /// The last attempt that was begun.
+    pub(super) attempt: AttemptId,
     pub(super) effects: VecDeque<Effect>,
     ready: Option<ReadyWhen>,
 }
@@ -100,6 +103,7 @@ impl Context {
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),
             event_counters: EventCounters::default(),
+            attempt: AttemptId::default(),
             effects: VecDeque::new(),
             ready: Some(policy.ready),
         }
@@ -107,6 +111,12 @@ impl Context {
 
     pub(super) fn random(&self) -> &dyn SecureRandom {
         self.environment.provider.secure_random
+    }
+
+    /// The number of a new attempt; reports of all others are ignored from here on.
+    pub(super) fn new_attempt(&mut self) -> AttemptId {
+        self.attempt.0 += 1;
+        self.attempt
     }
 
     pub(super) fn push(&mut self, effect: Effect) {

@@ -1,18 +1,18 @@
-//! `Session`: command, report or deadline in; effects out.
+//! `Session`: request, report or deadline in; effects out.
 
 use std::time::Instant;
 
 use tracing::{error, info, warn};
 
 use super::super::config::Environment;
-use super::super::event::{Ended, Input};
+use super::super::event::Input;
 use super::active::ActiveSession;
-use super::command::{Accepted, Command, Confirmation, Refusal, Ticket};
 use super::context::{Context, Policy, ReadyWhen, Registration};
 use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
 use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
+use super::request::{Accepted, Confirmation, Refusal, Request, Ticket};
 use super::state::{Phase, State};
 use super::status::{Status, StatusMajor, StatusMinor};
 use super::user_input::UserInputQueue;
@@ -66,29 +66,28 @@ impl Session {
         }
     }
 
-    /// Takes a command.
+    /// Takes a request.
     ///
     /// # Errors
     ///
-    /// Why it is not obeyed. [`Command::Disconnect`] and [`Command::ForceShutdown`] always are.
-    pub fn command(&mut self, now: Instant, command: Command) -> Result<Accepted, Refusal> {
-        match command {
-            Command::Confirm(confirmation) => return self.confirm(confirmation),
-            Command::Disconnect => {
+    /// Why it is not met. [`Request::Disconnect`] and [`Request::ForceShutdown`] always are.
+    pub fn request(&mut self, now: Instant, request: Request) -> Result<Accepted, Refusal> {
+        match request {
+            Request::Confirm(confirmation) => return self.confirm(confirmation),
+            Request::Disconnect => {
                 self.disconnect(now);
                 return Ok(Accepted::Done);
             }
-            Command::ForceShutdown => {
+            Request::ForceShutdown => {
                 self.force_shutdown(now);
                 return Ok(Accepted::Done);
             }
-            Command::Connect
-            | Command::Pause { .. }
-            | Command::ProvideInput(_)
-            | Command::Reload
-            | Command::Renegotiate
-            | Command::Restart
-            | Command::Resume => {}
+            Request::Connect
+            | Request::Pause { .. }
+            | Request::ProvideInput(_)
+            | Request::Reload
+            | Request::Restart
+            | Request::Resume => {}
         }
         let context = &mut self.context;
         let State::Active(live) = &mut self.state else {
@@ -99,22 +98,18 @@ impl Session {
                 }
             });
         };
-        let accepted = match command {
-            Command::Connect => live.connect(context, now),
-            Command::Pause { reason } => live.pause(context, now, &reason),
-            Command::ProvideInput(answer) => live.provide(context, now, &answer),
-            Command::Reload => {
+        let accepted = match request {
+            Request::Connect => live.connect(context, now),
+            Request::Pause { reason } => live.pause(context, now, &reason),
+            Request::ProvideInput(answer) => live.provide(context, now, &answer),
+            Request::Reload => {
                 info!("reading the profile again");
                 context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
                 Ok(Accepted::Done)
             }
-            Command::Renegotiate => {
-                context.push(Effect::Renegotiate);
-                Ok(Accepted::Done)
-            }
-            Command::Restart => live.restart(context, now),
-            Command::Resume => live.resume(context, now),
-            Command::Confirm(_) | Command::Disconnect | Command::ForceShutdown => {
+            Request::Restart => live.restart(context, now),
+            Request::Resume => live.resume(context, now),
+            Request::Confirm(_) | Request::Disconnect | Request::ForceShutdown => {
                 Ok(Accepted::Done)
             }
         };
@@ -134,20 +129,14 @@ impl Session {
             return;
         };
         match report {
-            Report::Abandoned => live.abandoned(context, now),
-            Report::AttemptFailed(error) => {
-                live.attempt_ended(context, now, Ended::Failed(error));
-            }
-            Report::Event(event) => live.on_event(context, now, event),
             Report::NetworkDone(device) => live.network_done(context, now, device),
             Report::NetworkFailed { class, reason } => {
                 live.network_failed(context, now, class, &reason);
             }
             Report::NobodyToAsk(reason) => live.unanswerable(context, now, &reason),
-            Report::Opened { local, peer } => live.opened(local, peer),
             Report::PathChanged => live.path_changed(context, now),
             Report::PathLost => {
-                warn!("no way leads to the server");
+                warn!("no route to the server");
                 live.tell(context, Input::PathLost);
             }
             Report::Profile(_) => {}
@@ -157,6 +146,7 @@ impl Session {
             Report::ResolverRestarted => live.resolver_restarted(context),
             Report::Suspending => info!("the machine is about to sleep"),
             Report::TunLost(reason) => live.device_lost(context, now, &reason),
+            Report::Tunnel(id, report) => live.on_tunnel(context, now, id, report),
             Report::Woke(slept) => {
                 info!(seconds = slept.as_secs(), "the machine woke up");
                 live.path_changed(context, now);

@@ -9,13 +9,14 @@ use super::super::error::ProxyKind;
 use super::super::event::Input;
 use super::super::secret::SecretText;
 use super::active::ActiveSession;
-use super::command::{Accepted, Answer, Refusal};
 use super::context::{Autonomy, Context};
 use super::effect::Effect;
 use super::exit_class::ExitClass;
 use super::login::Missing;
+use super::request::{Accepted, Answer, Refusal};
 use super::state::Phase;
 use super::status::Status;
+use super::tunnel::TunnelOrder;
 use super::user_input::{
     AUTH_PENDING, Attention, DYNAMIC_CHALLENGE, InputGroup, PASSPHRASE, PASSWORD, PROXY_PASSWORD,
     PROXY_USERNAME, STATIC_CHALLENGE, USERNAME, Visibility,
@@ -140,7 +141,9 @@ impl ActiveSession {
             PASSPHRASE => self.try_passphrase(context, value),
             PROXY_USERNAME => self.proxy_login.set_username(value.expose()),
             PROXY_PASSWORD => self.proxy_login.set_password(value),
-            AUTH_PENDING => context.push(Effect::Input(Input::Answer(value))),
+            AUTH_PENDING => {
+                context.push(Effect::Tunnel(TunnelOrder::Input(Input::Answer(value))));
+            }
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! `Command`: what a user may ask; `Refusal`: why not now.
+//! `Request`: what a session may be asked for; `Refusal`: why not now.
 
 use thiserror::Error;
 
@@ -7,12 +7,12 @@ use super::user_input::InputError;
 
 /// What a session is asked to do. Answered at once, or through an effect `Reply` with the same ticket.
 #[derive(Debug)]
-pub enum Command {
+pub enum Request {
     /// The session manager takes us on; answered later, with the profile's name.
     Confirm(Confirmation),
     /// Begin, or go on with answers that have been given. Where there is nothing to begin it does nothing.
     Connect,
-    /// Say goodbye to the server, take the network back, end. Never refused.
+    /// Send the server an exit notification, take the network back, end. Never refused.
     Disconnect,
     /// End as fast as the network can be taken back. Never refused.
     ForceShutdown,
@@ -25,8 +25,6 @@ pub enum Command {
     ProvideInput(Answer),
     /// Read the profile again and reconnect with it.
     Reload,
-    /// Begin a key renegotiation now.
-    Renegotiate,
     /// Leave the server and connect again without waiting.
     Restart,
     /// Go on after `Pause`.
@@ -36,7 +34,7 @@ pub enum Command {
 /// The session manager's word that we are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
-    /// Which `Reply` belongs to this command.
+    /// Which `Reply` belongs to this request.
     pub ticket: Ticket,
     /// The token that we were started with.
     pub token: String,
@@ -59,11 +57,11 @@ pub struct Answer {
     pub value: SecretText,
 }
 
-/// Connects a command that is answered later with its `Reply`. Given by the front, never used twice.
+/// Connects a request that is answered later with its `Reply`. Given by the front, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// How a command was taken.
+/// How a request was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// It is done, or begun.
@@ -72,7 +70,7 @@ pub enum Accepted {
     Later(Ticket),
 }
 
-/// Why a command is not obeyed.
+/// Why a request is not met.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// `Confirm` was called before.
