@@ -38,8 +38,8 @@ pub(crate) enum NetworkEnd {
 pub(crate) struct Ready {
     pub(crate) tun: Tun,
     pub(crate) index: u32,
-    /// Its object at netcfg, or `/`.
-    pub(crate) path: String,
+    /// Its object at netcfg, if that service made it.
+    pub(crate) path: Option<String>,
 }
 
 /// Why a plan is not in force.
@@ -88,7 +88,7 @@ async fn set_up(
     tun: io::Result<Tun>,
     plan: &NetPlan,
 ) -> Result<Ready, NetworkFailure> {
-    let ready = ready(tun, "/".to_owned())?;
+    let ready = ready(tun, None)?;
     let device = TunDevice {
         name: ready.tun.name().to_owned(),
         index: ready.index,
@@ -101,7 +101,7 @@ async fn set_up(
 /// A device that the service made. If it is of no use it is taken back.
 async fn made_for_us(network: &mut Network, device: RemoteDevice) -> Result<Ready, NetworkFailure> {
     let RemoteDevice { descriptor, path } = device;
-    let ready = ready(Tun::from_fd(descriptor), path);
+    let ready = ready(Tun::from_fd(descriptor), Some(path));
     if ready.is_err() {
         if let Err(error) = network.revert().await {
             warn!(%error, "not everything could be taken back");
@@ -110,7 +110,7 @@ async fn made_for_us(network: &mut Network, device: RemoteDevice) -> Result<Read
     ready
 }
 
-fn ready(tun: io::Result<Tun>, path: String) -> Result<Ready, NetworkFailure> {
+fn ready(tun: io::Result<Tun>, path: Option<String>) -> Result<Ready, NetworkFailure> {
     let tun = tun.map_err(|error| NetworkFailure {
         class: class(error.kind()),
         reason: error.to_string(),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tracing::info;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::daemon::executor::{ProfileLoader, Work};
+use crate::daemon::executor::{ProfileLoader, ProfileSource, Work};
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::log::LogControl;
 use openvpn_engine::profile::lex;
@@ -17,8 +17,8 @@ use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
 use openvpn_engine::profile::{Login, Profile};
 use openvpn_engine::profile::{Note, ProfileError};
 use openvpn_engine::secret::SecretText;
+use openvpn_engine::session::Loaded;
 use openvpn_engine::session::Refusal;
-use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// A profile in a file, with what the user wants otherwise.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::control::call::Confirmation;
 use crate::daemon::executor::attempts::Preparing;
 use crate::daemon::network_tasks::{NetworkEnd, NetworkTask};
 use crate::daemon::stored_device::StoredDevice;
@@ -22,10 +23,19 @@ use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
 use crate::network::resolver::{self, Answer, Names};
 use crate::tunnel::{Order, TunnelGone, TunnelHandle};
 use openvpn_engine::data::Stats;
-use openvpn_engine::session::{AttemptId, Family, Loaded, Lookup, ProfileSource, Refusal, Report};
+use openvpn_engine::session::{AttemptId, Family, Loaded, Lookup, Refusal, Report};
 
 /// Something under way whose end is reported.
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Where the profile comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileSource {
+    /// From where the front-end found it.
+    FrontEnd,
+    /// From the configuration manager, after the session manager has taken the session on.
+    Manager(Confirmation),
+}
 
 /// Gets the profile for the session.
 pub trait ProfileLoader {
@@ -46,6 +56,8 @@ pub struct Effects {
     /// Somebody else sets up the network, and wants to know every server before it is tried.
     remote: bool,
     device: StoredDevice,
+    /// The object of the device at netcfg, if that service made it.
+    device_path: Option<String>,
     opening: Exemption,
     /// Steps that wait for their turn.
     steps: VecDeque<NetworkTask>,
@@ -86,6 +98,7 @@ impl Effects {
             remote: matches!(network, Network::Remote(_)),
             network: Some(network),
             device: StoredDevice::default(),
+            device_path: None,
             opening: Exemption::default(),
             steps: VecDeque::new(),
             preparing: None,
@@ -125,6 +138,12 @@ impl Effects {
     /// [`TunnelGone`] if it has ended.
     pub fn count(&self) -> impl Future<Output = Result<Stats, TunnelGone>> + use<> {
         self.tunnel.count()
+    }
+
+    /// The object of the device at netcfg, if that service made it.
+    #[must_use]
+    pub fn device_path(&self) -> Option<&str> {
+        self.device_path.as_deref()
     }
 
     /// Gets the profile.

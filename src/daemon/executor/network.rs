@@ -73,6 +73,7 @@ impl Effects {
                 self.device.forget();
                 self.opening.device(None);
                 self.order(Order::DetachTun);
+                self.device_path = None;
                 self.watched.tunnel = None;
                 self.watch();
                 if let Err(error) = outcome {
@@ -99,8 +100,9 @@ impl Effects {
         self.watch();
         let name = tun.name().to_owned();
         self.order(Order::AttachTun(tun));
+        self.device_path = path;
         self.ready
-            .push_back(Report::NetworkDone(Some(Device { name, path })));
+            .push_back(Report::NetworkDone(Some(Device { name })));
     }
 
     /// Takes back, before the process ends, what somebody else has set up for it. The step under way comes first.

@@ -109,7 +109,7 @@ impl Scene {
                     lookup,
                     addresses: vec![address(1), address(2)],
                 }),
-                Effect::LoadProfile(_) => self.profile = Some(profile(self.choice)),
+                Effect::LoadProfile => self.profile = Some(profile(self.choice)),
                 Effect::Exit(_) => self.exited = true,
                 Effect::Announce(_)
                 | Effect::Attention(_)
@@ -117,7 +117,7 @@ impl Scene {
                 | Effect::ExtendTimeout(_)
                 | Effect::Ready
                 | Effect::Refresh
-                | Effect::Reply(..)
+                | Effect::Registered(_)
                 | Effect::Save(_)
                 | Effect::Stopping
                 | Effect::Tunnel(TunnelOrder::Input(_)) => {}
@@ -186,7 +186,6 @@ impl Scene {
             self.has_plan = !matches!(step, Step::Revert);
             let device = matches!(step, Step::Apply(_)).then(|| Device {
                 name: "tun0".to_owned(),
-                path: "/".to_owned(),
             });
             self.report(Report::NetworkDone(device));
         } else if let Some(report) = self.profile.take().or_else(|| self.lookups.pop()) {

@@ -16,10 +16,10 @@ use super::login::Login;
 use super::network::Network;
 use super::proxy_setup::ProxyLogin;
 use super::remotes::Remotes;
-use super::request::{Accepted, Refusal};
+use super::request::Refusal;
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
 use super::tunnel::TunnelOrder;
 
 /// A session with a profile.
@@ -40,7 +40,6 @@ pub(super) struct ActiveSession {
     pub(super) path_limit: Option<PathLimit>,
     /// The longest packets that the connection takes, if it has such a limit.
     pub(super) largest_payload: Option<u16>,
-    pub(super) config_path: String,
     /// Whether the tunnel ever carried traffic.
     pub(super) was_connected: bool,
     /// Whether the plan stays while we reconnect, as the profile or the server wants it.
@@ -57,11 +56,7 @@ impl ActiveSession {
     /// # Errors
     ///
     /// [`Refusal::ProfileUnusable`] for a profile without a remote.
-    pub(super) fn new(
-        context: &Context,
-        loaded: Loaded,
-        config_path: String,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn new(context: &Context, loaded: Loaded) -> Result<Self, Refusal> {
         let mut settings = Settings::new(&loaded.profile);
         let targets = std::mem::take(&mut settings.targets);
         let mut remotes = Remotes::new(targets)
@@ -88,7 +83,6 @@ impl ActiveSession {
             },
             path_limit: None,
             largest_payload: None,
-            config_path,
             was_connected: false,
             persist_tun: settings.persist_tun,
             trouble: None,
@@ -151,41 +145,36 @@ impl ActiveSession {
             | Phase::Connecting { .. }
             | Phase::Resolving { .. }
             | Phase::Waiting { .. } => {
-                context.announce_connection(StatusMinor::ConnReconnecting);
+                context.announce(Status::Reconnecting);
                 self.leave(context, now, Then::Again);
             }
         }
     }
 
     /// Begins, or says what is missing.
-    pub(super) fn connect(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn connect(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         let Phase::Ready { .. } = self.phase else {
-            return Ok(Accepted::Done);
+            return Ok(());
         };
         if !context.questions.is_complete() {
             return Err(Refusal::InputMissing);
         }
         self.start(context, now);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     fn start(&mut self, context: &mut Context, now: Instant) {
-        context.announce(Status::config_ok(&self.config_path));
+        context.announce(Status::ProfileLoaded);
         self.announce_attempt(context);
         self.begin(context, now);
     }
 
     fn announce_attempt(&self, context: &mut Context) {
-        let minor = if self.was_connected {
-            StatusMinor::ConnReconnecting
+        context.announce(if self.was_connected {
+            Status::Reconnecting
         } else {
-            StatusMinor::ConnConnecting
-        };
-        context.announce_connection(minor);
+            Status::Connecting
+        });
     }
 
     pub(super) fn pause(
@@ -193,7 +182,7 @@ impl ActiveSession {
         context: &mut Context,
         now: Instant,
         reason: &str,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<(), Refusal> {
         match self.phase {
             Phase::Paused
             | Phase::Leaving {
@@ -214,37 +203,33 @@ impl ActiveSession {
         }
         info!(reason, "pausing");
         context.event_counters.count(CountedEvent::Pause);
-        context.announce(Status::pausing(reason));
+        context.announce(Status::Pausing(reason.to_owned()));
         self.leave(context, now, Then::Pause);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
-    pub(super) fn resume(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn resume(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         match self.phase {
             Phase::Paused => {
                 info!("resuming");
-                context.announce_connection(StatusMinor::ConnResuming);
+                context.announce(Status::Resuming);
                 self.announce_attempt(context);
                 self.begin(context, now);
-                Ok(Accepted::Done)
+                Ok(())
             }
             Phase::Leaving {
                 then: Then::Pause,
                 manner,
                 give_up_at,
             } => {
-                context.announce_connection(StatusMinor::ConnResuming);
+                context.announce(Status::Resuming);
                 self.announce_attempt(context);
                 self.phase = Phase::Leaving {
                     then: Then::Again,
                     manner,
                     give_up_at,
                 };
-                Ok(Accepted::Done)
+                Ok(())
             }
             Phase::Ready { .. } => Err(Refusal::NotConnected),
             Phase::Closing { .. }
@@ -258,11 +243,7 @@ impl ActiveSession {
         }
     }
 
-    pub(super) fn restart(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn restart(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         match self.phase {
             Phase::Ready { .. } => return Err(Refusal::NotConnected),
             Phase::Closing { .. }
@@ -280,9 +261,9 @@ impl ActiveSession {
             | Phase::Waiting { .. } => {}
         }
         info!("restarting");
-        context.announce_connection(StatusMinor::ConnReconnecting);
+        context.announce(Status::Reconnecting);
         self.leave(context, now, Then::Again);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     /// Ends the session for good.
@@ -309,7 +290,7 @@ impl ActiveSession {
     pub(super) fn disconnect(&mut self, context: &mut Context, now: Instant) {
         if self.phase.has_attempt() {
             info!("disconnecting");
-            context.announce_connection(StatusMinor::ConnDisconnecting);
+            context.announce(Status::Disconnecting);
         }
         self.exit(context, now, ExitClass::AsAsked);
     }
@@ -360,7 +341,7 @@ impl ActiveSession {
             Then::Again => self.begin(context, now),
             Then::Exit(class) => {
                 if context.autonomy == Autonomy::Commanded {
-                    context.announce_connection(StatusMinor::ConnDisconnected);
+                    context.announce(Status::Disconnected);
                 }
                 self.phase = Phase::Closing {
                     class,
@@ -379,7 +360,7 @@ impl ActiveSession {
                     self.want_no_network(context);
                 }
                 info!("paused");
-                context.announce_connection(StatusMinor::ConnPaused);
+                context.announce(Status::Paused);
             }
         }
     }

@@ -17,7 +17,7 @@ use super::event_counters::CountedEvent;
 use super::exit_class::ExitClass;
 use super::remotes::{Lookup, Moved, Next};
 use super::state::{Phase, Then, Way};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
 use super::tunnel::{Attempt, TunnelOrder};
 use super::user_input::InputGroup;
 use super::verdict::{Verdict, judge};
@@ -222,7 +222,7 @@ impl ActiveSession {
         };
         let delay = delay.max(not_before);
         if self.was_connected {
-            context.announce_connection(StatusMinor::ConnReconnecting);
+            context.announce(Status::Reconnecting);
         }
         self.release_network(context);
         self.trouble = Some(error.to_string());
@@ -263,7 +263,7 @@ impl ActiveSession {
         reason: &str,
     ) {
         error!(reason, "the session cannot go on");
-        context.announce(Status::connection(StatusMinor::ConnFailed, reason));
+        context.announce(Status::Failed(reason.to_owned()));
         let then = match context.autonomy {
             Autonomy::ByItself => Then::Exit(class),
             Autonomy::Commanded => Then::Fail,

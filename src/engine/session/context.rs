@@ -9,7 +9,7 @@ use super::super::config::{Environment, PeerInfo};
 use super::effect::Effect;
 use super::event_counters::EventCounters;
 use super::saved::Saved;
-use super::status::{Status, StatusBoard, StatusMinor};
+use super::status::{Status, StatusBoard};
 use super::tunnel::AttemptId;
 use super::user_input::{Attention, UserInputQueue};
 
@@ -65,7 +65,7 @@ pub enum ReadyWhen {
 pub enum Autonomy {
     /// We ourselves: we connect as soon as no question is open, and a failure is the end.
     ByItself,
-    /// Somebody who gives commands: after a failure we wait for one.
+    /// Somebody who makes requests: after a failure we wait for one.
     Commanded,
 }
 
@@ -129,10 +129,6 @@ impl Context {
         }
     }
 
-    pub(super) fn announce_connection(&mut self, minor: StatusMinor) {
-        self.announce(Status::connection(minor, ""));
-    }
-
     /// Has the session saved, if it outlives the process.
     pub(super) fn save(&mut self, saved: &Saved) {
         if self.saves {
@@ -142,7 +138,7 @@ impl Context {
 
     /// Tells the user that they are asked for something.
     pub(super) fn require_user(&mut self, attention: Attention) {
-        let status = Status::require_user(&attention.message);
+        let status = Status::InputRequired(attention.message.clone());
         self.push(Effect::Attention(attention));
         self.announce(status);
     }

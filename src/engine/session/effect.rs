@@ -11,7 +11,7 @@ use super::super::secret::SecretBytes;
 use super::exit_class::ExitClass;
 use super::network::{Device, Step};
 use super::remotes::Lookup;
-use super::request::{Confirmation, Refusal, Ticket};
+use super::request::Refusal;
 use super::status::Status;
 use super::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use super::user_input::Attention;
@@ -30,15 +30,15 @@ pub enum Effect {
     /// A person or the network needs this much longer; the service manager must not lose its patience.
     ExtendTimeout(Duration),
     /// Get the profile. Answered by [`Report::Profile`].
-    LoadProfile(ProfileSource),
+    LoadProfile,
     /// Take the step. Answered by [`Report::NetworkDone`] or [`Report::NetworkFailed`].
     Network(Step),
     /// Be ready, as the service manager understands it. Given once, and again after a reload.
     Ready,
     /// Put right what the world around has changed in the network.
     Refresh,
-    /// Answer the request with this ticket.
-    Reply(Ticket, Result<String, Refusal>),
+    /// The session is registered, with the profile of this name, or cannot be.
+    Registered(Result<String, Refusal>),
     /// Look a name up. Answered by [`Report::Resolved`].
     Resolve(Lookup),
     /// Keep these bytes beyond the process; see [`super::saved::Saved`].
@@ -47,15 +47,6 @@ pub enum Effect {
     Stopping,
     /// Have the tunnel do this.
     Tunnel(TunnelOrder),
-}
-
-/// Where the profile comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProfileSource {
-    /// From where the front found it.
-    FrontEnd,
-    /// From the configuration manager, after the session manager took us on.
-    Manager(Confirmation),
 }
 
 /// How something went that the world was asked for, or what it did by itself.

@@ -17,7 +17,7 @@ use super::exit_class::ExitClass;
 use super::network::Device;
 use super::questions::{PERSON, ask_pending};
 use super::state::{Phase, Then, Way};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
 use super::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use super::user_input::{Attention, InputGroup};
 
@@ -73,7 +73,7 @@ impl ActiveSession {
             Event::LargestPayload(payload) => self.largest_payload = Some(payload),
             Event::OpenUrl(url) => {
                 context.push(Effect::Attention(Attention::new(InputGroup::OpenUrl, &url)));
-                context.announce(Status::open_url(&url));
+                context.announce(Status::OpenUrl(url));
                 if context.autonomy == Autonomy::ByItself {
                     context.push(Effect::ExtendTimeout(PERSON));
                 }
@@ -250,7 +250,7 @@ impl ActiveSession {
                 cipher = %summary.cipher,
                 "connected"
             );
-            context.announce_connection(StatusMinor::ConnConnected);
+            context.announce(Status::Connected);
             context.push(Effect::Connected(summary.clone()));
             context.reached(ReadyWhen::Connected);
             self.phase = Phase::Connected {

@@ -8,13 +8,13 @@ use super::super::config::Environment;
 use super::super::event::Input;
 use super::active::ActiveSession;
 use super::context::{Context, Policy, ReadyWhen, Registration};
-use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
+use super::effect::{Effect, Loaded, Report, Summary};
 use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
-use super::request::{Accepted, Confirmation, Refusal, Request, Ticket};
+use super::request::{Refusal, Request};
 use super::state::{Phase, State};
-use super::status::{Status, StatusMajor, StatusMinor};
+use super::status::Status;
 use super::user_input::UserInputQueue;
 
 /// One session, from registration to exit. Owns no socket, reads no clock, waits for nothing.
@@ -51,12 +51,8 @@ impl Session {
                 (State::Unregistered { give_up_at }, Some(token))
             }
             Registration::None => {
-                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
-                let state = State::Loading {
-                    ticket: None,
-                    config_path: String::new(),
-                };
-                (state, None)
+                context.push(Effect::LoadProfile);
+                (State::Loading { registering: false }, None)
             }
         };
         Self {
@@ -71,17 +67,17 @@ impl Session {
     /// # Errors
     ///
     /// Why it is not met. [`Request::Disconnect`] and [`Request::ForceShutdown`] always are.
-    pub fn request(&mut self, now: Instant, request: Request) -> Result<Accepted, Refusal> {
+    pub fn request(&mut self, now: Instant, request: Request) -> Result<(), Refusal> {
         match request {
-            Request::Confirm(confirmation) => return self.confirm(confirmation),
             Request::Disconnect => {
                 self.disconnect(now);
-                return Ok(Accepted::Done);
+                return Ok(());
             }
             Request::ForceShutdown => {
                 self.force_shutdown(now);
-                return Ok(Accepted::Done);
+                return Ok(());
             }
+            Request::Register { token } => return self.register(&token),
             Request::Connect
             | Request::Pause { .. }
             | Request::ProvideInput(_)
@@ -104,14 +100,12 @@ impl Session {
             Request::ProvideInput(answer) => live.provide(context, now, &answer),
             Request::Reload => {
                 info!("reading the profile again");
-                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
-                Ok(Accepted::Done)
+                context.push(Effect::LoadProfile);
+                Ok(())
             }
             Request::Restart => live.restart(context, now),
             Request::Resume => live.resume(context, now),
-            Request::Confirm(_) | Request::Disconnect | Request::ForceShutdown => {
-                Ok(Accepted::Done)
-            }
+            Request::Disconnect | Request::ForceShutdown | Request::Register { .. } => Ok(()),
         };
         self.finish_if_closed(now);
         accepted
@@ -208,7 +202,7 @@ impl Session {
             return Err(Refusal::MissingCredentials);
         }
         let last = self.context.board.last();
-        if last.major() == StatusMajor::Session && last.minor() == StatusMinor::SessAuthUrl {
+        if matches!(last, Status::OpenUrl(_)) {
             return Err(Refusal::PendingWebAuthentication);
         }
         Ok(())
@@ -276,29 +270,21 @@ impl Session {
         }
     }
 
-    fn confirm(&mut self, confirmation: Confirmation) -> Result<Accepted, Refusal> {
+    fn register(&mut self, token: &str) -> Result<(), Refusal> {
         let State::Unregistered { .. } = self.state else {
             return Err(Refusal::AlreadyRegistered);
         };
-        if self.token.as_ref() != Some(&confirmation.token) {
+        if self.token.as_deref() != Some(token) {
             return Err(Refusal::WrongToken);
         }
-        let ticket = confirmation.ticket;
-        self.state = State::Loading {
-            ticket: Some(ticket),
-            config_path: confirmation.config_path.clone(),
-        };
-        self.context
-            .push(Effect::LoadProfile(ProfileSource::Manager(confirmation)));
-        Ok(Accepted::Later(ticket))
+        self.state = State::Loading { registering: true };
+        self.context.push(Effect::LoadProfile);
+        Ok(())
     }
 
     fn profile(&mut self, now: Instant, outcome: Result<Box<Loaded>, Refusal>) {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Loading {
-                ticket,
-                config_path,
-            } => self.first_profile(now, outcome, ticket, &config_path),
+            State::Loading { registering } => self.first_profile(now, outcome, registering),
             State::Active(live) => self.next_profile(now, outcome, live),
             state @ (State::Done | State::Unregistered { .. }) => self.state = state,
         }
@@ -308,34 +294,33 @@ impl Session {
         &mut self,
         now: Instant,
         outcome: Result<Box<Loaded>, Refusal>,
-        ticket: Option<Ticket>,
-        config_path: &str,
+        registering: bool,
     ) {
         let live = outcome.and_then(|loaded| {
-            let mut live = ActiveSession::new(&self.context, *loaded, config_path.to_owned())?;
+            let mut live = ActiveSession::new(&self.context, *loaded)?;
             if let Some(saved) = self.context.saved.take() {
                 live.restore(saved);
             }
             live.prepare(&mut self.context)?;
             Ok(live)
         });
-        let reply = match live {
+        let registered = match live {
             Ok(live) => {
                 let name = live.loaded.name.clone();
-                self.context.announce(Status::config_ok(config_path));
+                self.context.announce(Status::ProfileLoaded);
                 self.state = State::Active(Box::new(live));
                 Ok(name)
             }
             Err(refusal) => {
                 error!(reason = %refusal, "the session cannot begin");
-                let status = Status::config_error(config_path, &refusal.to_string());
+                let status = Status::ProfileInvalid(refusal.to_string());
                 self.context.announce(status);
                 Err(refusal)
             }
         };
-        let usable = reply.is_ok();
-        if let Some(ticket) = ticket {
-            self.context.push(Effect::Reply(ticket, reply));
+        let usable = registered.is_ok();
+        if registering {
+            self.context.push(Effect::Registered(registered));
         }
         if !usable {
             return self.exit(ExitClass::ProfileUnusable);
@@ -354,8 +339,7 @@ impl Session {
         mut live: Box<ActiveSession>,
     ) {
         let context = &mut self.context;
-        let fresh = outcome
-            .and_then(|loaded| ActiveSession::new(context, *loaded, live.config_path.clone()));
+        let fresh = outcome.and_then(|loaded| ActiveSession::new(context, *loaded));
         match fresh {
             Ok(mut fresh) => {
                 fresh.inherit(*live);
@@ -405,7 +389,7 @@ impl Session {
         let context = &mut self.context;
         // Who was never taken on has nothing to wait for, and an end before READY is a failure to the service manager.
         context.reached(ReadyWhen::TakenOn);
-        context.announce_connection(StatusMinor::ConnDone);
+        context.announce(Status::Done(String::new()));
         context.push(Effect::Exit(class));
     }
 }

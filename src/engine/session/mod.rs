@@ -26,15 +26,15 @@ pub mod user_input;
 pub(crate) mod verdict;
 
 pub use self::activity::Activity;
-pub use self::effect::{Effect, Loaded, ProfileSource, Report, Summary};
+pub use self::effect::{Effect, Loaded, Report, Summary};
 pub use self::event_counters::EventCounters;
 pub use self::exit_class::ExitClass;
 pub use self::machine::{Output, Session};
 pub use self::network::{Device, Step};
 pub use self::remotes::{Family, Lookup};
-pub use self::request::{Accepted, Answer, Confirmation, Refusal, Request, Ticket};
+pub use self::request::{Answer, Refusal, Request};
 pub use self::saved::Saved;
-pub use self::status::{Status, StatusMajor, StatusMinor};
+pub use self::status::{Status, printable};
 pub use self::tunnel::{Attempt, AttemptId, TunnelOrder, TunnelReport};
 pub use self::user_input::{Attention, CREDENTIALS, InputError, InputGroup, Question, Visibility};
 

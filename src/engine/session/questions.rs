@@ -13,7 +13,7 @@ use super::context::{Autonomy, Context};
 use super::effect::Effect;
 use super::exit_class::ExitClass;
 use super::login::Missing;
-use super::request::{Accepted, Answer, Refusal};
+use super::request::{Answer, Refusal};
 use super::state::Phase;
 use super::status::Status;
 use super::tunnel::TunnelOrder;
@@ -74,7 +74,7 @@ impl ActiveSession {
             context.questions.ask_dynamic_challenge(challenge);
             let attention = Attention::new(InputGroup::DynamicChallenge, &challenge.text);
             context.push(Effect::Attention(attention));
-            context.announce(Status::require_user("Dynamic Challenge"));
+            context.announce(Status::InputRequired("Dynamic Challenge".to_owned()));
         }
     }
 
@@ -119,7 +119,7 @@ impl ActiveSession {
         context: &mut Context,
         now: Instant,
         answer: &Answer,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<(), Refusal> {
         let Answer {
             kind,
             group,
@@ -129,7 +129,7 @@ impl ActiveSession {
         let (name, value) = context.questions.provide(*kind, *group, *number, value)?;
         self.take_answer(context, name, value);
         self.get_going(context, now);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     fn take_answer(&mut self, context: &mut Context, name: &str, value: SecretText) {
@@ -176,7 +176,7 @@ fn ask_proxy(context: &mut Context, kind: ProxyKind) {
     }
     context.questions.ask_proxy_credentials(kind);
     context.push(Effect::Attention(Attention::new(InputGroup::HttpProxy, "")));
-    context.announce(Status::require_user(&format!("{kind} proxy credentials")));
+    context.announce(Status::InputRequired(format!("{kind} proxy credentials")));
 }
 
 pub(super) fn ask_pending(context: &mut Context, echo: bool, response_required: bool, text: &str) {

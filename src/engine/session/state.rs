@@ -8,7 +8,6 @@ use super::active::ActiveSession;
 use super::effect::Summary;
 use super::exit_class::ExitClass;
 use super::remotes::Lookup;
-use super::request::Ticket;
 
 /// The life of a session.
 #[derive(Debug)]
@@ -19,10 +18,8 @@ pub(super) enum State {
     Active(Box<ActiveSession>),
     /// The profile is being fetched.
     Loading {
-        /// Whom to answer.
-        ticket: Option<Ticket>,
-        /// The profile's object path, or nothing.
-        config_path: String,
+        /// Whether somebody waits for the session to be registered.
+        registering: bool,
     },
     /// The session manager has not taken us on.
     Unregistered {

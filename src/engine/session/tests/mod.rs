@@ -16,9 +16,9 @@ use self::scene::{Scene, device, lost, profile, profile_with, start};
 use super::effect::{Effect, Report};
 use super::exit_class::ExitClass;
 use super::network::Step;
-use super::request::{Accepted, Answer, Confirmation, Refusal, Request, Ticket};
+use super::request::{Answer, Refusal, Request};
 use super::saved::Saved;
-use super::status::StatusMinor;
+use super::status::Status;
 use super::tunnel::TunnelOrder;
 use super::user_input::InputError;
 use super::{Autonomy, Registration};
@@ -38,12 +38,12 @@ fn a_session_goes_from_profile_to_connected_by_itself() {
     assert!(scene.said.iter().any(|e| matches!(e, Effect::Ready)));
     assert!(scene.said.iter().any(|e| matches!(e, Effect::Connected(_))));
     assert_eq!(
-        scene.minors(),
+        scene.announced(),
         [
-            StatusMinor::CfgOk,
-            StatusMinor::CfgOk,
-            StatusMinor::ConnConnecting,
-            StatusMinor::ConnConnected
+            &Status::ProfileLoaded,
+            &Status::ProfileLoaded,
+            &Status::Connecting,
+            &Status::Connected
         ]
     );
 }
@@ -88,7 +88,7 @@ fn a_tunnel_that_does_not_stop_is_abandoned_in_bounded_time() {
 fn a_lost_server_is_tried_again_and_the_network_is_untouched_with_persist_tun() {
     let mut scene = Scene::connected(true);
     scene.fail(lost());
-    assert_eq!(scene.minors(), [StatusMinor::ConnReconnecting]);
+    assert_eq!(scene.announced(), [&Status::Reconnecting]);
     let waited = scene.wait();
     assert!(waited >= Duration::from_millis(750) && waited <= Duration::from_millis(1250));
     assert!(scene.has_connected_to_server());
@@ -201,7 +201,10 @@ fn a_refused_login_ends_a_session_that_acts_by_itself() {
         reason: "no".to_owned(),
     });
     assert_eq!(scene.exit_class(), Some(ExitClass::AuthenticationFailed));
-    assert!(scene.minors().contains(&StatusMinor::ConnAuthFailed));
+    assert!(matches!(
+        scene.announced()[..],
+        [.., Status::AuthenticationFailed(_), _]
+    ));
 }
 
 #[test]
@@ -222,7 +225,8 @@ fn an_unreachable_server_is_given_up_after_connect_retry_max_rounds() {
 fn questions_hold_the_first_attempt_back_until_they_are_answered() {
     let mut scene = Scene::new(Registration::None, Autonomy::ByItself);
     scene.report(Report::Profile(Ok(profile(false, true))));
-    assert!(scene.minors().contains(&StatusMinor::CfgRequireUser));
+    let asked = |status: &&Status| matches!(status, Status::InputRequired(_));
+    assert!(scene.announced().iter().any(asked));
     assert_eq!(
         scene.session.check_ready(),
         Err(Refusal::MissingCredentials)
@@ -252,23 +256,18 @@ fn a_managed_session_is_confirmed_once_and_with_its_token() {
         give_up_at: start() + Duration::from_secs(60),
     };
     let mut scene = Scene::new(registration, Autonomy::Commanded);
-    let confirm = |token: &str| {
-        Request::Confirm(Confirmation {
-            ticket: Ticket(7),
-            token: token.to_owned(),
-            session_path: None,
-            config_path: "/c".to_owned(),
-        })
+    let confirm = |token: &str| Request::Register {
+        token: token.to_owned(),
     };
     assert_eq!(scene.request(Request::Connect), Err(Refusal::NotRegistered));
     assert_eq!(scene.request(confirm("F")), Err(Refusal::WrongToken));
-    assert_eq!(scene.request(confirm("T")), Ok(Accepted::Later(Ticket(7))));
+    assert_eq!(scene.request(confirm("T")), Ok(()));
     assert_eq!(scene.request(confirm("T")), Err(Refusal::AlreadyRegistered));
     assert!(!scene.said.iter().any(|it| matches!(it, Effect::Ready)));
     scene.report(Report::Profile(Ok(profile(false, false))));
     assert!(matches!(
         scene.said.as_slice(),
-        [.., Effect::Reply(Ticket(7), Ok(name)), Effect::Ready] if name == "office"
+        [.., Effect::Registered(Ok(name)), Effect::Ready] if name == "office"
     ));
     assert!(scene.request(Request::Connect).is_ok());
     scene.resolve();
@@ -302,14 +301,14 @@ fn a_pause_keeps_the_session_and_a_resume_connects_again() {
     scene.event(Event::Ended(Ended::Stopped));
     assert_eq!(scene.request(pause()), Err(Refusal::AlreadyPaused));
     assert_eq!(
-        scene.minors(),
-        [StatusMinor::ConnPausing, StatusMinor::ConnPaused]
+        scene.announced(),
+        [&Status::Pausing("lunch\n".to_owned()), &Status::Paused]
     );
     assert!(scene.steps().is_empty());
     scene.request(Request::Resume).unwrap();
     assert_eq!(
-        scene.minors()[2..],
-        [StatusMinor::ConnResuming, StatusMinor::ConnReconnecting]
+        scene.announced()[2..],
+        [&Status::Resuming, &Status::Reconnecting]
     );
     assert!(scene.has_connected_to_server());
     let counted: Vec<_> = scene

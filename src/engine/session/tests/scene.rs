@@ -18,9 +18,9 @@ use crate::session::effect::{Effect, Loaded, Report};
 use crate::session::exit_class::ExitClass;
 use crate::session::machine::{Output, Session};
 use crate::session::network::{Device, Step};
-use crate::session::request::{Accepted, Refusal, Request};
+use crate::session::request::{Refusal, Request};
 use crate::session::saved::Saved;
-use crate::session::status::StatusMinor;
+use crate::session::status::Status;
 use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use crate::settings::PullRules;
@@ -109,7 +109,7 @@ impl Scene {
         self.tunnel(TunnelReport::Event(event));
     }
 
-    pub(super) fn request(&mut self, request: Request) -> Result<Accepted, Refusal> {
+    pub(super) fn request(&mut self, request: Request) -> Result<(), Refusal> {
         let answer = self.session.request(self.now, request);
         self.drain();
         answer
@@ -189,11 +189,11 @@ impl Scene {
             .collect()
     }
 
-    pub(super) fn minors(&self) -> Vec<StatusMinor> {
+    pub(super) fn announced(&self) -> Vec<&Status> {
         self.said
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Announce(status) => Some(status.minor()),
+                Effect::Announce(status) => Some(status),
                 _ => None,
             })
             .collect()
@@ -271,7 +271,6 @@ pub(super) fn address(last: u8) -> SocketAddr {
 pub(super) fn device() -> Device {
     Device {
         name: "tun0".to_owned(),
-        path: "/".to_owned(),
     }
 }
 
