@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::environment;
+use crate::tunnel::Tun;
 use crate::tunnel::mirror::{carry, carry_plain};
-use crate::tunnel::{SocketOptions, Tun};
+use crate::tunnel::socket_options::SocketOptions;
 use openvpn_engine::crypto::{KeyDirection, StaticKey};
 use openvpn_engine::data::DataSetup;
 use openvpn_engine::data::{DataKey, Format};

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 use crate::control::status_report::StatusField;
-use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::Question;
-use openvpn_engine::session::Refusal;
-use openvpn_engine::session::Status;
+use openvpn_engine::session::{Question, Refusal, Request, Status};
 
 /// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
 #[derive(Debug)]
@@ -22,23 +19,10 @@ pub struct Call {
 /// What is asked.
 #[derive(Debug)]
 pub enum Ask {
-    /// The session manager takes us on. Told with [`Told::Name`], once the profile has been read.
-    Confirm {
-        /// The token that we were started with.
-        token: String,
-        /// The session's object path; the published form of the call has none.
-        session_path: Option<String>,
-        /// The profile's object path.
-        config_path: String,
-    },
-    /// Begin, or go on with the answers that have been given.
-    Connect,
+    /// The session manager takes the session on. Told with [`Told::Name`], once the profile has been read.
+    Confirm(Confirmation),
     /// All properties, with the counters of this moment. Told with [`Told::View`].
     Count,
-    /// Say goodbye and end.
-    Disconnect,
-    /// End at once.
-    ForceShutdown,
     /// The open questions of a type and group. Told with [`Told::Slots`].
     InputCheck {
         /// Type.
@@ -57,34 +41,27 @@ pub enum Ask {
     },
     /// Types and groups with open questions. Told with [`Told::Groups`].
     InputGroups,
-    /// An answer to a question.
-    InputProvide {
-        /// Type.
-        kind: u32,
-        /// Group.
-        group: u32,
-        /// Number within the group.
-        slot_id: u32,
-        /// The answer.
-        value: SecretText,
-    },
-    /// Leave the server, keep the session.
-    Pause {
-        /// Why.
-        reason: String,
-    },
-    /// Whether the loop turns.
+    /// Whether the loop responds.
     Ping,
-    /// Whether the loop and the tunnel thread turn.
+    /// Whether the loop and the tunnel thread respond.
     Pulse,
     /// Whether `Connect` has all that it needs.
     Ready,
-    /// Leave the server and come back at once.
-    Restart,
-    /// Go on after a pause.
-    Resume,
+    /// What the session itself takes.
+    Request(Request),
     /// All properties at this moment; the counters may be a second old. Told with [`Told::View`].
     View,
+}
+
+/// The registration of a session with its session manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The token that we were started with.
+    pub token: String,
+    /// The session's object path; the published form of the call has none.
+    pub session_path: Option<String>,
+    /// The profile's object path.
+    pub config_path: String,
 }
 
 /// What is told.
@@ -107,6 +84,8 @@ pub enum Told {
 /// The session as its properties show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
+    /// The configuration manager's object for the profile, once it is known; empty without one.
+    pub config_path: String,
     /// The session manager's object for this session, once it took us on.
     pub session_path: Option<String>,
     /// The network configuration service's object of our device, if that service made it.

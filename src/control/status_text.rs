@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use crate::sys::wall_time;
 use crate::systemd::notify::Notifier;
-use openvpn_engine::session::Activity;
-use openvpn_engine::session::{Status, StatusMinor};
+use openvpn_engine::session::{Activity, Status};
 
 /// Tells the service manager what a session is at, on change.
 #[derive(Debug, Default)]
@@ -21,12 +20,10 @@ pub struct StatusText {
 impl StatusText {
     /// Hears every status: the reason of an end is said before the end.
     pub fn hear(&mut self, status: &Status) {
-        let minor = status.minor();
-        if let StatusMinor::CfgError | StatusMinor::ConnAuthFailed | StatusMinor::ConnFailed = minor
-        {
-            self.failure = Some(status.to_string());
-        } else if let StatusMinor::ConnConnecting | StatusMinor::ConnReconnecting = minor {
+        if let Status::Connecting | Status::Reconnecting = status {
             self.failure = None;
+        } else if status.explains_the_end() && !matches!(status, Status::InputRequired(_)) {
+            self.failure = Some(status.to_string());
         }
     }
 
@@ -40,7 +37,7 @@ impl StatusText {
         last: &Status,
     ) {
         let Some(activity) = activity else {
-            let last = (last.minor() != StatusMinor::ConnDone).then(|| last.to_string());
+            let last = (!matches!(last, Status::Done(_))).then(|| last.to_string());
             if let Some(reason) = self.failure.clone().or(last) {
                 self.begin(&reason);
                 notifier.status(&reason);
@@ -136,9 +133,9 @@ mod tests {
     fn the_reason_of_the_end_stays() {
         let now = Clock::start().now();
         let (mut status_text, mut notifier) = (StatusText::default(), Notifier::default());
-        let failed = Status::connection(StatusMinor::ConnFailed, "no");
+        let failed = Status::Failed("no".to_owned());
         status_text.hear(&failed);
-        let done = Status::connection(StatusMinor::ConnDone, "");
+        let done = Status::Done(String::new());
         status_text.hear(&done);
         status_text.tell(&mut notifier, now, None, &done);
         assert_eq!(status_text.what(), "the connection failed: no");

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tracing::info;
 
 use crate::daemon::executor::Effects;
 use crate::systemd::exit;
-use crate::tunnel::Order;
 use openvpn_engine::session::ExitClass;
 
 /// Says it.
-pub async fn say(effects: &mut Effects, class: ExitClass) {
-    let (counter, counted) = oneshot::channel();
-    effects.order(Order::Count(counter));
-    let stats = match tokio::time::timeout(PATIENCE, counted).await {
+pub async fn say(effects: &Effects, class: ExitClass) {
+    let stats = match tokio::time::timeout(COUNTING, effects.count()).await {
         Ok(Ok(stats)) => stats,
         Ok(Err(_)) | Err(_) => effects.stats(),
     };
@@ -29,4 +25,4 @@ pub async fn say(effects: &mut Effects, class: ExitClass) {
 }
 
 /// How long the tunnel thread may take to tell its counters.
-const PATIENCE: Duration = Duration::from_millis(250);
+const COUNTING: Duration = Duration::from_millis(250);

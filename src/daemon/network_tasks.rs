@@ -11,14 +11,14 @@ use crate::daemon::stored_device::{Making, StoredDevice};
 use crate::network::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use crate::tunnel::Tun;
 use openvpn_engine::netplan::NetPlan;
-use openvpn_engine::session::ExitClass;
-use openvpn_engine::session::Step;
+use openvpn_engine::session::{AttemptId, ExitClass, Step};
 
 /// A step on the network; they are taken one after the other.
 pub(crate) enum NetworkTask {
-    /// The connection follows to another way.
+    /// The connection is told that the path has changed, once the steps before are taken.
     Follow,
-    Protect(IpAddr),
+    /// Keep packets to the server of an attempt out of the tunnel.
+    Protect(AttemptId, IpAddr),
     Refresh,
     Step(Step),
 }
@@ -29,7 +29,7 @@ pub(crate) enum NetworkEnd {
     /// With another device, if it took one.
     Changed(Result<Option<Ready>, NetworkFailure>),
     Followed,
-    Protected(Result<SocketNeeds, NetError>),
+    Protected(AttemptId, Result<SocketNeeds, NetError>),
     Refreshed(Result<(), NetError>),
     Reverted(Result<(), NetError>),
 }
@@ -38,8 +38,8 @@ pub(crate) enum NetworkEnd {
 pub(crate) struct Ready {
     pub(crate) tun: Tun,
     pub(crate) index: u32,
-    /// Its object at netcfg, or `/`.
-    pub(crate) path: String,
+    /// Its object at netcfg, if that service made it.
+    pub(crate) path: Option<String>,
 }
 
 /// Why a plan is not in force.
@@ -57,7 +57,9 @@ pub(crate) async fn take(
 ) -> NetworkEnd {
     match task {
         NetworkTask::Follow => NetworkEnd::Followed,
-        NetworkTask::Protect(address) => NetworkEnd::Protected(network.protect(address).await),
+        NetworkTask::Protect(id, address) => {
+            NetworkEnd::Protected(id, network.protect(address).await)
+        }
         NetworkTask::Refresh => NetworkEnd::Refreshed(network.refresh().await),
         NetworkTask::Step(Step::Apply(plan)) => NetworkEnd::Applied(match network {
             Network::Remote(remote) => match remote.establish(&plan).await {
@@ -86,7 +88,7 @@ async fn set_up(
     tun: io::Result<Tun>,
     plan: &NetPlan,
 ) -> Result<Ready, NetworkFailure> {
-    let ready = ready(tun, "/".to_owned())?;
+    let ready = ready(tun, None)?;
     let device = TunDevice {
         name: ready.tun.name().to_owned(),
         index: ready.index,
@@ -99,7 +101,7 @@ async fn set_up(
 /// A device that the service made. If it is of no use it is taken back.
 async fn made_for_us(network: &mut Network, device: RemoteDevice) -> Result<Ready, NetworkFailure> {
     let RemoteDevice { descriptor, path } = device;
-    let ready = ready(Tun::from_fd(descriptor), path);
+    let ready = ready(Tun::from_fd(descriptor), Some(path));
     if ready.is_err() {
         if let Err(error) = network.revert().await {
             warn!(%error, "not everything could be taken back");
@@ -108,7 +110,7 @@ async fn made_for_us(network: &mut Network, device: RemoteDevice) -> Result<Read
     ready
 }
 
-fn ready(tun: io::Result<Tun>, path: String) -> Result<Ready, NetworkFailure> {
+fn ready(tun: io::Result<Tun>, path: Option<String>) -> Result<Ready, NetworkFailure> {
     let tun = tun.map_err(|error| NetworkFailure {
         class: class(error.kind()),
         reason: error.to_string(),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tracing::info;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::daemon::executor::{ProfileLoader, Work};
+use crate::daemon::executor::{ProfileLoader, ProfileSource, Work};
 use crate::daemon::profile_copy::ProfileCopy;
 use crate::log::LogControl;
 use openvpn_engine::pki::kept_elsewhere;
@@ -24,7 +24,6 @@ use openvpn_engine::profile::ProfileError;
 use openvpn_engine::profile::lex;
 use openvpn_engine::secret::SecretText;
 use openvpn_engine::session::Loaded;
-use openvpn_engine::session::ProfileSource;
 use openvpn_engine::session::Refusal;
 
 /// A profile in a file, with what the user wants otherwise.

@@ -1,6 +1,5 @@
 //! The session loop: calls, reports, signals, deadlines; drains the session.
 
-use std::collections::BTreeMap;
 use std::future;
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,30 +7,29 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
 
-use crate::control::call::{Ask, Call, ConnectionView, Told, View};
+use crate::control::call::{Ask, Call, Confirmation, ConnectionView, Told, View};
 use crate::control::rates::Rates;
 use crate::control::status_report;
 use crate::control::status_text::StatusText;
-use crate::daemon::executor::{Effects, Work};
+use crate::daemon::executor::{Effects, ProfileSource, Work};
 use crate::daemon::exit_report;
 use crate::daemon::signals::{Asked, Signals};
 use crate::daemon::stored_session;
 use crate::sys::clock::Clock;
 use crate::systemd::notify::Notifier;
-use crate::tunnel::Order;
 use openvpn_engine::data::Stats;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::EventCounters;
-use openvpn_engine::session::ExitClass;
-use openvpn_engine::session::Status;
-use openvpn_engine::session::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
-use openvpn_engine::session::{Attention, CREDENTIALS, Question};
-use openvpn_engine::session::{Effect, Report, Summary};
-use openvpn_engine::session::{Output, Session};
+use openvpn_engine::session::{
+    Answer, Attention, CREDENTIALS, Effect, EventCounters, ExitClass, Output, Question, Refusal,
+    Report, Request, Session, Status, Summary,
+};
 use openvpn_engine::settings::Transport;
 
 /// The one in front of the loop: shows what the session says, and may know somebody to ask.
 pub trait FrontEnd {
+    /// The session manager takes the session on.
+    fn confirmed(&mut self, _confirmation: &Confirmation) {}
+
     /// The status changed.
     fn announced(&mut self, status: &Status);
 
@@ -45,10 +43,6 @@ pub trait FrontEnd {
     fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>>;
 }
 
-#[expect(
-    missing_debug_implementations,
-    reason = "what is under way cannot be shown"
-)]
 /// A session at work.
 pub struct Loop<F> {
     session: Session,
@@ -59,10 +53,10 @@ pub struct Loop<F> {
     notifier: Notifier,
     status_text: StatusText,
     rates: Rates,
-    /// Whom to answer later.
-    tickets: BTreeMap<Ticket, oneshot::Sender<Result<Told, Refusal>>>,
-    tickets_given: u64,
-    session_path: Option<String>,
+    /// How the session manager has taken the session on.
+    confirmation: Option<Confirmation>,
+    /// Who waits for the session to be registered.
+    registering: Option<oneshot::Sender<Result<Told, Refusal>>>,
     asking: Option<Asking>,
     leaving: bool,
 }
@@ -101,9 +95,8 @@ impl<F: FrontEnd> Loop<F> {
             notifier: Notifier::default(),
             status_text: StatusText::default(),
             rates: Rates::default(),
-            tickets: BTreeMap::new(),
-            tickets_given: 0,
-            session_path: None,
+            confirmation: None,
+            registering: None,
             asking: None,
             leaving: false,
         }
@@ -119,7 +112,7 @@ impl<F: FrontEnd> Loop<F> {
                 Err(Over(class)) => {
                     self.narrate();
                     self.effects.close().await;
-                    exit_report::say(&mut self.effects, class).await;
+                    exit_report::say(&self.effects, class).await;
                     return class;
                 }
             };
@@ -177,32 +170,37 @@ impl<F: FrontEnd> Loop<F> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Abandon => self.effects.abandon(),
             Effect::Announce(status) => {
                 self.status_text.hear(&status);
                 self.front.announced(&status);
             }
             Effect::Attention(attention) => self.front.attention(attention),
-            Effect::Connect(launch) => self.effects.connect(*launch),
             Effect::Connected(summary) => self.front.connected(&summary),
             Effect::Exit(_) => {}
             Effect::ExtendTimeout(by) => self.notifier.extend_timeout(by),
-            Effect::Input(input) => self.effects.input(input),
-            Effect::LoadProfile(source) => self.effects.load_profile(source),
+            Effect::LoadProfile => {
+                // The configuration manager gives it once, at the registration.
+                let source = match &self.confirmation {
+                    Some(confirmation) if self.registering.is_some() => {
+                        ProfileSource::Manager(confirmation.clone())
+                    }
+                    Some(_) | None => ProfileSource::FrontEnd,
+                };
+                self.effects.load_profile(source);
+            }
             Effect::Network(step) => self.effects.network_step(step),
             Effect::Ready => self.notifier.ready(),
             Effect::Refresh => self.effects.refresh_network(),
-            Effect::Renegotiate => self.effects.order(Order::Renegotiate),
-            Effect::Reply(ticket, outcome) => {
-                if let Some(answer) = self.tickets.remove(&ticket) {
+            Effect::Registered(outcome) => {
+                if let Some(answer) = self.registering.take() {
                     // A caller that has left gets no answer.
                     drop(answer.send(outcome.map(Told::Name)));
                 }
             }
             Effect::Resolve(lookup) => self.effects.resolve(lookup),
             Effect::Save(saved) => stored_session::keep(&saved),
-            Effect::Stop => self.effects.stop(),
             Effect::Stopping => self.notifier.stopping(),
+            Effect::Tunnel(order) => self.effects.tunnel(order),
         }
     }
 
@@ -210,25 +208,25 @@ impl<F: FrontEnd> Loop<F> {
         let outcome = match asked {
             Asked::Leave if self.leaving => {
                 warn!("leaving at once");
-                self.session.command(now, Command::ForceShutdown)
+                self.session.request(now, Request::ForceShutdown)
             }
             Asked::Leave => {
                 self.leaving = true;
                 self.asking = None;
-                self.session.command(now, Command::Disconnect)
+                self.session.request(now, Request::Disconnect)
             }
             Asked::Reload => {
                 self.notifier.reloading();
-                self.session.command(now, Command::Reload)
+                self.session.request(now, Request::Reload)
             }
             Asked::ReloadHeard => {
                 self.notifier.reload_signalled();
-                Ok(Accepted::Done)
+                Ok(())
             }
-            Asked::Restart => self.session.command(now, Command::Restart),
+            Asked::Restart => self.session.request(now, Request::Restart),
             Asked::Statistics => {
                 self.say_statistics();
-                Ok(Accepted::Done)
+                Ok(())
             }
         };
         if let Err(refusal) = outcome {
@@ -290,7 +288,7 @@ impl<F: FrontEnd> Loop<F> {
                     number,
                     value,
                 };
-                let outcome = self.session.command(now, Command::ProvideInput(answer));
+                let outcome = self.session.request(now, Request::ProvideInput(answer));
                 if let Err(refusal) = outcome {
                     warn!(%refusal, "the answer is not taken");
                 }
@@ -303,42 +301,52 @@ impl<F: FrontEnd> Loop<F> {
 
     fn call(&mut self, now: Instant, call: Call) {
         let Call { ask, answer } = call;
-        if matches!(ask, Ask::Count) {
-            return self.count(answer);
-        }
-        if matches!(ask, Ask::Pulse) {
-            return self.pulse(answer);
-        }
-        let told = self.told(now, ask);
-        let told = match told {
-            Ok(Answered::Later(ticket)) => {
-                self.tickets.insert(ticket, answer);
-                return;
-            }
-            Ok(Answered::Now(told)) => Ok(told),
-            Err(refusal) => {
-                debug!(%refusal, "refused");
-                Err(refusal)
-            }
+        let told = match ask {
+            Ask::Confirm(confirmation) => return self.confirm(now, confirmation, answer),
+            Ask::Count => return self.count(answer),
+            Ask::Pulse => return self.pulse(answer),
+            Ask::InputCheck { .. }
+            | Ask::InputFetch { .. }
+            | Ask::InputGroups
+            | Ask::Ping
+            | Ask::Ready
+            | Ask::Request(_)
+            | Ask::View => self.told(now, ask),
         };
-        // A caller that has left gets no answer.
-        drop(answer.send(told));
+        respond(answer, told);
+    }
+
+    /// Answered when the profile has been read.
+    fn confirm(
+        &mut self,
+        now: Instant,
+        confirmation: Confirmation,
+        answer: oneshot::Sender<Result<Told, Refusal>>,
+    ) {
+        let token = confirmation.token.clone();
+        if let Err(refusal) = self.session.request(now, Request::Register { token }) {
+            return respond(answer, Err(refusal));
+        }
+        self.front.confirmed(&confirmation);
+        self.confirmation = Some(confirmation);
+        self.registering = Some(answer);
     }
 
     /// Answered by the tunnel thread.
     fn pulse(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         self.rates.sample(self.clock.now(), self.effects.stats());
         let starting = !self.notifier.is_ready();
-        let (beat, felt) = oneshot::channel();
-        self.effects.order(Order::Ping(beat));
+        let counted = self.effects.count();
         self.effects.aside(async move {
-            if felt.await.is_ok() {
-                if starting {
-                    // All turns: that it takes long is the network's doing, or a person's.
-                    Notifier::default().extend_timeout(START_PATIENCE);
-                }
-                drop(answer.send(Ok(Told::Done)));
+            let told = match counted.await {
+                Ok(_) => Ok(Told::Done),
+                Err(gone) => Err(Refusal::StartFailed(gone.to_string())),
+            };
+            if starting && told.is_ok() {
+                // All responds: that it takes long is the network's doing, or a person's.
+                Notifier::default().extend_timeout(START_TIME);
             }
+            drop(answer.send(told));
         });
     }
 
@@ -346,8 +354,7 @@ impl<F: FrontEnd> Loop<F> {
     fn count(&mut self, answer: oneshot::Sender<Result<Told, Refusal>>) {
         let mut view = self.view();
         let event_counters = *self.session.event_counters();
-        let (counter, counted) = oneshot::channel();
-        self.effects.order(Order::Count(counter));
+        let counted = self.effects.count();
         self.effects.aside(async move {
             if let Ok(Ok(stats)) = tokio::time::timeout(COUNTING, counted).await {
                 view.statistics = statistics(&stats, &event_counters);
@@ -356,9 +363,9 @@ impl<F: FrontEnd> Loop<F> {
         });
     }
 
-    fn told(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
+    fn told(&mut self, now: Instant, ask: Ask) -> Result<Told, Refusal> {
         let questions = self.session.questions();
-        let told = match ask {
+        Ok(match ask {
             Ask::InputCheck { kind, group } => Told::Slots(questions.check(kind, group)),
             Ask::InputFetch {
                 kind,
@@ -366,81 +373,24 @@ impl<F: FrontEnd> Loop<F> {
                 slot_id,
             } => Told::Question(questions.fetch(kind, group, slot_id)?.clone()),
             Ask::InputGroups => Told::Groups(questions.type_groups()),
-            Ask::Ping | Ask::Pulse => Told::Done,
+            Ask::Confirm(_) | Ask::Ping | Ask::Pulse => Told::Done,
             Ask::Ready => self.session.check_ready().map(|()| Told::Done)?,
+            Ask::Request(request) => self.session.request(now, request).map(|()| Told::Done)?,
             Ask::Count | Ask::View => Told::View(Box::new(self.view())),
-            Ask::Confirm { .. }
-            | Ask::Connect
-            | Ask::Disconnect
-            | Ask::ForceShutdown
-            | Ask::InputProvide { .. }
-            | Ask::Pause { .. }
-            | Ask::Restart
-            | Ask::Resume => return self.obey(now, ask),
-        };
-        Ok(Answered::Now(told))
-    }
-
-    fn obey(&mut self, now: Instant, ask: Ask) -> Result<Answered, Refusal> {
-        let command = match ask {
-            Ask::Confirm {
-                token,
-                session_path,
-                config_path,
-            } => {
-                self.session_path.clone_from(&session_path);
-                Command::Confirm(Confirmation {
-                    ticket: self.next_ticket(),
-                    token,
-                    session_path,
-                    config_path,
-                })
-            }
-            Ask::Connect => Command::Connect,
-            Ask::Disconnect => Command::Disconnect,
-            Ask::ForceShutdown => Command::ForceShutdown,
-            Ask::InputProvide {
-                kind,
-                group,
-                slot_id,
-                value,
-            } => Command::ProvideInput(Answer {
-                kind,
-                group,
-                number: slot_id,
-                value,
-            }),
-            Ask::Pause { reason } => Command::Pause { reason },
-            Ask::Restart => Command::Restart,
-            Ask::Resume => Command::Resume,
-            Ask::Count
-            | Ask::InputCheck { .. }
-            | Ask::InputFetch { .. }
-            | Ask::InputGroups
-            | Ask::Ping
-            | Ask::Pulse
-            | Ask::Ready
-            | Ask::View => return Ok(Answered::Now(Told::Done)),
-        };
-        Ok(match self.session.command(now, command)? {
-            Accepted::Done => Answered::Now(Told::Done),
-            Accepted::Later(ticket) => Answered::Later(ticket),
         })
     }
 
-    fn next_ticket(&mut self) -> Ticket {
-        self.tickets_given += 1;
-        Ticket(self.tickets_given)
-    }
-
     fn view(&self) -> View {
-        let device = self.session.device();
+        let (device, confirmation) = (self.session.device(), self.confirmation.as_ref());
         let (stats, now) = (self.effects.stats(), self.clock.now());
         View {
-            session_path: self.session_path.clone(),
+            config_path: confirmation
+                .map(|it| it.config_path.clone())
+                .unwrap_or_default(),
+            session_path: confirmation.and_then(|it| it.session_path.clone()),
             device_path: device
-                .map(|device| device.path.clone())
-                .filter(|path| path != "/"),
+                .and(self.effects.device_path())
+                .map(ToOwned::to_owned),
             device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             session_name: self.session.host().to_owned(),
             connection: self.session.summary().map(connection_view),
@@ -456,10 +406,12 @@ impl<F: FrontEnd> Loop<F> {
     }
 }
 
-/// When a call is answered.
-enum Answered {
-    Later(Ticket),
-    Now(Told),
+fn respond(answer: oneshot::Sender<Result<Told, Refusal>>, told: Result<Told, Refusal>) {
+    if let Err(refusal) = &told {
+        debug!(%refusal, "refused");
+    }
+    // A caller that has left gets no answer.
+    drop(answer.send(told));
 }
 
 /// The session is over.
@@ -496,4 +448,4 @@ async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
 /// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
 const COUNTING: Duration = Duration::from_millis(250);
 /// How much longer a start may take that is seen to go on.
-const START_PATIENCE: Duration = Duration::from_secs(90);
+const START_TIME: Duration = Duration::from_secs(90);

@@ -22,6 +22,7 @@ use crate::openvpn3::answers::ask_loop;
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::members;
 use crate::openvpn3::object::{Object, Sorted, arguments, caller, refuse, reply};
+use openvpn_engine::session::Request;
 
 /// The interface.
 pub const INTERFACE: &str = "net.openvpn.v3.backends.Administration";
@@ -97,12 +98,12 @@ async fn answer(
     let ask = match member {
         "Describe" => Ask::View,
         "Statistics" => Ask::Count,
-        "Disconnect" => Ask::Disconnect,
-        "Pause" => Ask::Pause {
+        "Disconnect" => Ask::Request(Request::Disconnect),
+        "Pause" => Ask::Request(Request::Pause {
             reason: arguments::<String>(call)?,
-        },
-        "Restart" => Ask::Restart,
-        "Resume" => Ask::Resume,
+        }),
+        "Restart" => Ask::Request(Request::Restart),
+        "Resume" => Ask::Request(Request::Resume),
         queue if queue.starts_with(QUEUE) => members::ask(queue, call)?,
         other => return Err(BusError::unknown_method(INTERFACE, other)),
     };

@@ -4,12 +4,11 @@ use zbus::Message;
 use zbus::zvariant::OwnedObjectPath;
 
 use crate::bus::names;
-use crate::control::call::{Ask, Told};
+use crate::control::call::{Ask, Confirmation, Told};
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::object::{arguments, reply};
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::Refusal;
-use openvpn_engine::session::{CREDENTIALS, Question, Visibility};
+use openvpn_engine::session::{Answer, CREDENTIALS, Question, Refusal, Request, Visibility};
 
 /// What a method call asks for.
 ///
@@ -19,9 +18,9 @@ use openvpn_engine::session::{CREDENTIALS, Question, Visibility};
 pub fn ask(member: &str, call: &Message) -> Result<Ask, BusError> {
     match member {
         "RegistrationConfirmation" => confirm(call),
-        "Pause" => Ok(Ask::Pause {
+        "Pause" => Ok(Ask::Request(Request::Pause {
             reason: arguments::<String>(call)?,
-        }),
+        })),
         "UserInputQueueFetch" => {
             let (kind, group, slot_id) = arguments(call)?;
             Ok(Ask::InputFetch {
@@ -35,13 +34,13 @@ pub fn ask(member: &str, call: &Message) -> Result<Ask, BusError> {
             Ok(Ask::InputCheck { kind, group })
         }
         "UserInputProvide" => {
-            let (kind, group, slot_id, value) = arguments::<(u32, u32, u32, String)>(call)?;
-            Ok(Ask::InputProvide {
+            let (kind, group, number, value) = arguments::<(u32, u32, u32, String)>(call)?;
+            Ok(Ask::Request(Request::ProvideInput(Answer {
                 kind,
                 group,
-                slot_id,
+                number,
                 value: SecretText::new(value),
-            })
+            })))
         }
         other => {
             let ask = without_arguments(other)
@@ -52,25 +51,23 @@ pub fn ask(member: &str, call: &Message) -> Result<Ask, BusError> {
     }
 }
 
-/// What is told when the session loop has ended: goodbyes are granted, everything else comes too late.
+/// What is told when the session loop has ended: an end is granted, everything else comes too late.
 ///
 /// # Errors
 ///
 /// [`Refusal::Leaving`].
 pub const fn told_at_the_end(ask: &Ask) -> Result<Told, Refusal> {
     match ask {
-        Ask::Disconnect | Ask::ForceShutdown | Ask::Ping | Ask::Pulse => Ok(Told::Done),
-        Ask::Confirm { .. }
-        | Ask::Connect
+        Ask::Ping | Ask::Pulse | Ask::Request(Request::Disconnect | Request::ForceShutdown) => {
+            Ok(Told::Done)
+        }
+        Ask::Confirm(_)
         | Ask::Count
         | Ask::InputCheck { .. }
         | Ask::InputFetch { .. }
         | Ask::InputGroups
-        | Ask::InputProvide { .. }
-        | Ask::Pause { .. }
         | Ask::Ready
-        | Ask::Restart
-        | Ask::Resume
+        | Ask::Request(_)
         | Ask::View => Err(Refusal::Leaving),
     }
 }
@@ -96,29 +93,29 @@ fn confirm(call: &Message) -> Result<Ask, BusError> {
     type Running = (String, OwnedObjectPath, OwnedObjectPath);
     type Published = (String, OwnedObjectPath);
     if let Ok((token, config_path)) = arguments::<Published>(call) {
-        return Ok(Ask::Confirm {
+        return Ok(Ask::Confirm(Confirmation {
             token,
             session_path: None,
             config_path: config_path.to_string(),
-        });
+        }));
     }
     let (token, session_path, config_path) = arguments::<Running>(call)?;
-    Ok(Ask::Confirm {
+    Ok(Ask::Confirm(Confirmation {
         token,
         session_path: Some(session_path.to_string()),
         config_path: config_path.to_string(),
-    })
+    }))
 }
 
 fn without_arguments(member: &str) -> Option<Ask> {
     Some(match member {
-        "Connect" => Ask::Connect,
-        "Disconnect" => Ask::Disconnect,
-        "ForceShutdown" => Ask::ForceShutdown,
+        "Connect" => Ask::Request(Request::Connect),
+        "Disconnect" => Ask::Request(Request::Disconnect),
+        "ForceShutdown" => Ask::Request(Request::ForceShutdown),
         "Ping" => Ask::Ping,
         "Ready" => Ask::Ready,
-        "Restart" => Ask::Restart,
-        "Resume" => Ask::Resume,
+        "Restart" => Ask::Request(Request::Restart),
+        "Resume" => Ask::Request(Request::Resume),
         "UserInputQueueGetTypeGroup" => Ask::InputGroups,
         _ => return None,
     })
@@ -157,22 +154,22 @@ mod tests {
         let path = |p: &'static str| ObjectPath::from_static_str(p).unwrap();
         let member = "RegistrationConfirmation";
         let running = call(member, &("t", path("/s"), path("/c")));
-        let Ok(Ask::Confirm {
+        let Ok(Ask::Confirm(Confirmation {
             session_path,
             config_path,
             ..
-        }) = ask(member, &running)
+        })) = ask(member, &running)
         else {
             panic!("refused");
         };
         assert_eq!(session_path.as_deref(), Some("/s"));
         assert_eq!(config_path, "/c");
         let published = call(member, &("t", path("/c")));
-        let Ok(Ask::Confirm {
+        let Ok(Ask::Confirm(Confirmation {
             session_path,
             config_path,
             ..
-        }) = ask(member, &published)
+        })) = ask(member, &published)
         else {
             panic!("refused");
         };

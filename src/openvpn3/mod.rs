@@ -1,6 +1,7 @@
 //! Connect, claim the name, serve the object.
 
 pub mod administration;
+pub mod announcer;
 pub mod answers;
 pub mod authorization;
 pub mod configuration_manager;
@@ -12,6 +13,7 @@ pub mod object;
 pub mod properties;
 pub mod session_object;
 pub mod starter_object;
+pub mod status;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::control::call::View;
 use crate::log::bus_layer::{BusLogControl, Record};
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::object::{refuse, reply};
+use crate::openvpn3::status::to_bus;
 
 /// All properties, by name.
 pub const ALL: &[&str] = &[
@@ -67,7 +68,7 @@ pub fn value(property: &str, view: &View, log: &BusLogControl) -> Option<Value<'
                 .collect();
             Value::from(counters)
         }
-        "status" => Value::from(view.status.to_tuple()),
+        "status" => Value::from(to_bus(&view.status, &view.config_path)),
         _ => return None,
     })
 }

@@ -17,6 +17,7 @@ use crate::bus::names;
 use crate::bus::peers::{OwnerChange, PeerWatch, Peers};
 use crate::control::call::{Ask, Call};
 use crate::log::bus_layer::{BusLog, BusLogControl};
+use crate::openvpn3::announcer::{Announcer, OUTBOX, Outgoing};
 use crate::openvpn3::answers::{
     Assignment, Finished, answer_later, ask_loop, attach_again, ended_in_time, finished,
     view_or_nothing,
@@ -28,32 +29,7 @@ use crate::openvpn3::object::{
     Object, Sorted, caller, refuse, reply, reply_properties, wants_answer,
 };
 use crate::openvpn3::{administration, authorization, members, properties};
-use openvpn_engine::session::Attention;
-use openvpn_engine::session::Status;
-
-/// Says on the bus what the session loop wants to be known, in the order in which it is told.
-#[derive(Debug, Clone)]
-pub struct Announcer {
-    outbox: mpsc::Sender<Outgoing>,
-}
-
-impl Announcer {
-    /// The status changed.
-    pub fn status(&self, status: &Status) {
-        self.put(Outgoing::Status(status.clone()));
-    }
-
-    /// The user must be told of something.
-    pub fn attention(&self, attention: Attention) {
-        self.put(Outgoing::Attention(attention));
-    }
-
-    fn put(&self, outgoing: Outgoing) {
-        if self.outbox.try_send(outgoing).is_err() {
-            debug!("a signal could not be queued");
-        }
-    }
-}
+use openvpn_engine::session::Request;
 
 /// Why the object is served no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,10 +99,7 @@ impl SessionObject {
             instance: String::new(),
             pending: FuturesUnordered::new(),
         };
-        let announcer = Announcer {
-            outbox: announcements,
-        };
-        Ok((object, announcer))
+        Ok((object, Announcer::new(announcements)))
     }
 
     /// The same object, which tells administrators that it belongs to the unit of this instance.
@@ -245,7 +218,7 @@ impl SessionObject {
         }
         if change.name == names::SESSIONS && was_manager {
             warn!("the session manager went away");
-            self.tell_loop(Ask::Disconnect);
+            self.tell_loop(Ask::Request(Request::Disconnect));
         }
         if change.name == names::LOG {
             // What was attached was attached to the one before. Attaching brings a service back that went away.
@@ -281,7 +254,7 @@ impl SessionObject {
         }
         let (member, body) = match outgoing {
             Outgoing::Attention(attention) => ("AttentionRequired", attention.to_tuple()),
-            Outgoing::Status(status) => ("StatusChange", status.to_tuple()),
+            Outgoing::Status(status) => ("StatusChange", status.clone()),
         };
         for name in [names::SESSIONS, names::LOG] {
             let Some(owner) = self.peers.owner(name) else {
@@ -357,15 +330,18 @@ impl SessionObject {
         let caller = caller(call);
         authorization::may_call(&self.peers, &caller, &member).inspect_err(log_refusal)?;
         let ask = members::ask(&member, call)?;
-        let assign = if let Ask::Confirm { session_path, .. } = &ask {
+        let assign = if let Ask::Confirm(confirmation) = &ask {
             Some(Assignment {
-                session_path: session_path.clone(),
+                session_path: confirmation.session_path.clone(),
                 attached: self.attached.clone(),
             })
         } else {
             None
         };
-        let exit_notification = matches!(ask, Ask::Disconnect | Ask::ForceShutdown);
+        let exit_notification = matches!(
+            ask,
+            Ask::Request(Request::Disconnect | Request::ForceShutdown)
+        );
         let told = ask_loop(self.calls.clone(), ask);
         let calls = self.calls.clone();
         let told = async move {
@@ -461,12 +437,6 @@ impl SessionObject {
     }
 }
 
-#[derive(Debug)]
-enum Outgoing {
-    Attention(Attention),
-    Status(Status),
-}
-
 /// Has the log service listen to us, if it does within the time that the session manager has.
 async fn attach(connection: &Connection) -> Option<Attached> {
     let attaching = Attached::attach(connection, BACKEND_INTERFACES);
@@ -495,7 +465,6 @@ const OBJECT: Object = Object {
 const HIGHEST_LOG_LEVEL: u32 = 6;
 const WAITING_CALLS: usize = 256;
 const PENDING_CALLS: usize = 128;
-const OUTBOX: usize = 256;
 const RECORDS_AHEAD: usize = 64;
 /// How long the log service may take; the session manager waits for 5 s in all.
 const ATTACHING: Duration = Duration::from_millis(2500);

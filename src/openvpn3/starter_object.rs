@@ -23,7 +23,7 @@ use crate::openvpn3::log_signal::{LogGroup, LogSource};
 use crate::openvpn3::object::{
     Object, Sorted, arguments, caller, refuse, reply, reply_properties, wants_answer,
 };
-use openvpn_engine::session::{StatusMajor, StatusMinor};
+use crate::openvpn3::status::{StatusMajor, StatusMinor};
 
 /// A session is to be started.
 #[derive(Debug)]

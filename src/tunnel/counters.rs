@@ -1,17 +1,18 @@
-//! The counters on their way to the session: the sum over all attempts, once a second.
+//! The counters on their way to the session: the sum over all attempts, once a second and when it is asked for.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use crate::tunnel::Snapshot;
 use crate::tunnel::unauthenticated::Unauthenticated;
 use openvpn_engine::data::{DropReason, Stats};
 
 /// Publishes what changed, at most once a second; tells the log about drops, at most once in ten.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    sender: watch::Sender<Stats>,
+    sender: watch::Sender<Snapshot>,
     /// The sum over all attempts that have ended.
     ended: Stats,
     published_at: Instant,
@@ -22,7 +23,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) const fn new(sender: watch::Sender<Stats>, now: Instant) -> Self {
+    pub(crate) const fn new(sender: watch::Sender<Snapshot>, now: Instant) -> Self {
         Self {
             sender,
             ended: Stats::ZERO,
@@ -64,8 +65,8 @@ impl Counters {
         self.published_at = now;
         let sum = self.sum(&present());
         self.sender.send_if_modified(|known| {
-            let changed = *known != sum;
-            *known = sum;
+            let changed = known.stats != sum;
+            known.stats = sum;
             changed
         });
         if let Some(notice) = self.unauthenticated.notice(now, &sum) {
@@ -82,15 +83,22 @@ impl Counters {
     }
 
     /// The sum with the present attempt's counters.
-    pub(crate) fn sum(&self, present: &Stats) -> Stats {
+    fn sum(&self, present: &Stats) -> Stats {
         let mut sum = self.ended;
         sum.merge(present);
         sum
     }
 
+    /// Answers the request with this number, and all before it.
+    pub(crate) fn answer(&self, number: u64, present: &Stats) {
+        let stats = self.sum(present);
+        let answers = number;
+        self.sender.send_replace(Snapshot { stats, answers });
+    }
+
     /// Publishes the sum when no attempt is left.
     pub(crate) fn publish_last(&mut self) {
-        self.sender.send_replace(self.ended);
+        self.sender.send_modify(|known| known.stats = self.ended);
     }
 
     fn log(&mut self, sum: &Stats) {
@@ -119,7 +127,7 @@ mod tests {
     #[test]
     fn the_sum_over_attempts_is_published_once_a_second() {
         let begin = start();
-        let (sender, mut receiver) = watch::channel(Stats::default());
+        let (sender, mut receiver) = watch::channel(Snapshot::default());
         let mut counters = Counters::new(sender, begin);
         let mut one = Stats::default();
         one.sent.add(10);
@@ -129,11 +137,11 @@ mod tests {
         assert!(!receiver.has_changed().unwrap());
         let later = counters.deadline().unwrap();
         counters.publish(later, || one);
-        assert_eq!(receiver.borrow_and_update().sent.bytes, 20);
+        assert_eq!(receiver.borrow_and_update().stats.sent.bytes, 20);
         counters.touched();
         counters.publish(later + INTERVAL, || one);
         assert!(!receiver.has_changed().unwrap(), "nothing grew");
         counters.publish_last();
-        assert_eq!(receiver.borrow_and_update().sent.bytes, 10);
+        assert_eq!(receiver.borrow_and_update().stats.sent.bytes, 10);
     }
 }

@@ -14,30 +14,31 @@ use tracing::{debug, warn};
 use crate::sys::alarm::Alarm;
 use crate::sys::calls;
 use crate::sys::clock::Clock;
-use crate::tunnel::attempt::Attempt;
 use crate::tunnel::counters::Counters;
 use crate::tunnel::device::Device;
 use crate::tunnel::forwarding::{Forwarder, Ready};
-use crate::tunnel::proxy;
+use crate::tunnel::orders::{Inbox, Incoming, Order};
+use crate::tunnel::socket_options::SocketOptions;
 use crate::tunnel::transport::Transport;
-use crate::tunnel::{Order, TunnelReport};
+use crate::tunnel::{Snapshot, proxy};
 use openvpn_engine::config::ConnectionConfig;
 use openvpn_engine::connection::Connection;
 use openvpn_engine::data::Stats;
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Ended, Event, Input};
+use openvpn_engine::session::{Attempt, AttemptId, Report, TunnelOrder, TunnelReport};
 
 /// Starts the thread; it ends when `orders` is closed.
 pub(crate) fn spawn(
-    orders: mpsc::Receiver<Order>,
-    reports: mpsc::Sender<TunnelReport>,
-    stats: watch::Sender<Stats>,
+    orders: Inbox,
+    reports: mpsc::Sender<Report>,
+    snapshot: watch::Sender<Snapshot>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
-    let driver = driver(&runtime, orders, reports, stats)?;
+    let driver = driver(&runtime, orders, reports, snapshot)?;
     std::thread::Builder::new()
         .name("tunnel".to_owned())
         .spawn(move || {
@@ -48,21 +49,22 @@ pub(crate) fn spawn(
 
 fn driver(
     runtime: &Runtime,
-    orders: mpsc::Receiver<Order>,
-    reports: mpsc::Sender<TunnelReport>,
-    stats: watch::Sender<Stats>,
+    orders: Inbox,
+    reports: mpsc::Sender<Report>,
+    snapshot: watch::Sender<Snapshot>,
 ) -> io::Result<Driver> {
     let _inside = runtime.enter();
     let clock = Clock::start();
     Ok(Driver {
         alarm: Alarm::new()?,
-        counters: Counters::new(stats, clock.now()),
+        counters: Counters::new(snapshot, clock.now()),
         clock,
         orders,
         reports,
         events: VecDeque::new(),
         backlog: VecDeque::new(),
         device: None,
+        attempt: AttemptId::default(),
         state: State::Idle,
     })
 }
@@ -71,14 +73,16 @@ fn driver(
 struct Driver {
     clock: Clock,
     alarm: Alarm,
-    orders: mpsc::Receiver<Order>,
-    reports: mpsc::Sender<TunnelReport>,
+    orders: Inbox,
+    reports: mpsc::Sender<Report>,
     counters: Counters,
     /// What the engine said and nobody has looked at.
     events: VecDeque<Event>,
     /// What the session has not taken yet.
-    backlog: VecDeque<TunnelReport>,
+    backlog: VecDeque<Report>,
     device: Option<Device>,
+    /// The attempt that `state` and `events` are of.
+    attempt: AttemptId,
     state: State,
 }
 
@@ -86,11 +90,11 @@ struct Driver {
 enum State {
     Idle,
     Forwarder(Box<Forwarder<Connection>>),
-    Exemption(Box<Exemption>),
+    Opening(Box<Opening>),
 }
 
 /// A transport that is being opened.
-struct Exemption {
+struct Opening {
     config: ConnectionConfig,
     transport: Pin<Box<dyn Future<Output = Opened> + Send>>,
 }
@@ -102,7 +106,7 @@ type Opened = Result<Transport, ConnectionError>;
 enum Step {
     Leave,
     Opened(Box<Opened>),
-    Order(Order),
+    Incoming(Incoming),
     Ready(Ready),
     /// A deadline may have passed, or the session took a report.
     Turn,
@@ -117,7 +121,8 @@ impl Driver {
             match step {
                 Step::Leave => break,
                 Step::Opened(opened) => self.opened(now, *opened),
-                Step::Order(order) => self.obey(now, order),
+                Step::Incoming(Incoming::Asked(number)) => self.count(number),
+                Step::Incoming(Incoming::Order(order)) => self.obey(now, order),
                 Step::Ready(ready) => self.work(now, ready),
                 Step::Turn => {}
             }
@@ -136,7 +141,7 @@ impl Driver {
         let may_work = self.backlog.len() < BACKLOG;
         tokio::select! {
             biased;
-            order = self.orders.recv() => order.map_or(Step::Leave, Step::Order),
+            incoming = self.orders.next() => incoming.map_or(Step::Leave, Step::Incoming),
             () = self.alarm.rung() => Step::Turn,
             permit = self.reports.reserve(), if !self.backlog.is_empty() => match permit {
                 Ok(permit) => {
@@ -154,7 +159,7 @@ impl Driver {
     fn deadline(&self) -> Option<Instant> {
         let engine = match &self.state {
             State::Forwarder(live) => live.deadline(),
-            State::Idle | State::Exemption(_) => None,
+            State::Idle | State::Opening(_) => None,
         };
         [engine, self.counters.deadline()]
             .into_iter()
@@ -164,46 +169,57 @@ impl Driver {
 
     fn obey(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Abandon => self.abandon(),
             Order::AttachTun(tun) => match Device::new(tun) {
                 Ok(device) => self.device = Some(device),
-                Err(error) => self.backlog.push_back(TunnelReport::TunLost(error)),
+                Err(error) => self.tun_lost(&error),
             },
-            Order::Connect(attempt) => self.connect(*attempt),
-            Order::Count(answer) => {
-                self.count_overflow();
-                // Whoever asked may have gone.
-                let _ = answer.send(self.counters.sum(&self.state.stats()));
-            }
+            Order::Attempt(TunnelOrder::Abandon(id)) => self.abandon(id),
+            Order::Attempt(TunnelOrder::Begin(attempt)) => self.begin(*attempt),
+            Order::Attempt(TunnelOrder::Input(Input::Stop)) => self.stop(now),
+            Order::Attempt(TunnelOrder::Input(input)) => self.input(now, input),
             Order::DetachTun => self.device = None,
-            Order::Input(input) => self.input(now, input),
-            Order::Ping(answer) => {
-                // Whoever asked may have gone.
-                let _ = answer.send(());
-            }
-            Order::Renegotiate => self.input(now, Input::Renegotiate),
-            Order::Stop => self.stop(now),
         }
     }
 
-    /// Ends the attempt; what it has reported and nobody has heard is not said any more.
-    fn abandon(&mut self) {
-        self.end_attempt();
-        self.backlog
-            .retain(|report| matches!(report, TunnelReport::TunLost(_)));
+    fn count(&mut self, number: u64) {
+        self.count_overflow();
+        self.counters.answer(number, &self.state.stats());
     }
 
-    fn connect(&mut self, attempt: Attempt) {
+    fn report(&mut self, report: TunnelReport) {
+        self.backlog.push_back(Report::Tunnel(self.attempt, report));
+    }
+
+    fn tun_lost(&mut self, error: &io::Error) {
+        warn!(%error, "the TUN device is lost");
+        self.device = None;
+        self.backlog.push_back(Report::TunLost(error.to_string()));
+    }
+
+    /// Ends the attempt; what it has reported and nobody has heard is not said any more.
+    fn abandon(&mut self, id: AttemptId) {
+        self.end_attempt();
+        self.backlog
+            .retain(|report| !matches!(report, Report::Tunnel(..)));
+        self.attempt = id;
+        self.report(TunnelReport::Event(Event::Ended(Ended::Stopped)));
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
         self.end_attempt();
         let Attempt {
+            id,
             config,
             proxy_setup,
             socket,
             open_timeout,
+            ..
         } = attempt;
+        self.attempt = id;
         let endpoint = &config.endpoint;
         let (kind, address) = (endpoint.transport, endpoint.address);
-        debug!(%address, transport = ?kind, "opening the transport");
+        let socket = SocketOptions::new(&socket, address);
+        debug!(attempt = %id, %address, transport = ?kind, "opening the transport");
         let way = proxy_setup.map(|proxy_setup| proxy::Way {
             endpoint: endpoint.clone(),
             proxy_setup,
@@ -217,34 +233,33 @@ impl Driver {
                     .map_err(failed),
             }
         };
-        self.state = State::Exemption(Box::new(Exemption {
+        self.state = State::Opening(Box::new(Opening {
             transport: Box::pin(transport),
             config,
         }));
     }
 
     fn opened(&mut self, now: Instant, opened: Opened) {
-        let State::Exemption(opening) = std::mem::replace(&mut self.state, State::Idle) else {
+        let State::Opening(opening) = std::mem::replace(&mut self.state, State::Idle) else {
             return;
         };
         let server = opening.config.endpoint.address;
         let transport = opened.and_then(|transport| {
-            let connected = TunnelReport::Connected {
+            let opened = TunnelReport::Opened {
                 local: transport.local().map_err(failed)?,
                 peer: transport.relay().unwrap_or(server),
-                socket: transport.duplicate().map_err(failed)?,
             };
-            Ok((transport, connected))
+            Ok((transport, opened))
         });
         match transport {
-            Ok((transport, connected)) => {
-                self.backlog.push_back(connected);
+            Ok((transport, opened)) => {
+                self.report(opened);
                 let connection = Connection::new(opening.config, now);
                 let mut live = Box::new(Forwarder::new(connection, transport, now));
                 live.drain(now, &mut self.events);
                 self.state = State::Forwarder(live);
             }
-            Err(error) => self.backlog.push_back(TunnelReport::AttemptFailed(error)),
+            Err(error) => self.report(TunnelReport::Event(Event::Ended(Ended::Failed(error)))),
         }
     }
 
@@ -255,10 +270,9 @@ impl Driver {
     }
 
     fn stop(&mut self, now: Instant) {
-        if matches!(self.state, State::Exemption(_)) {
+        if matches!(self.state, State::Opening(_)) {
             self.state = State::Idle;
-            let ended = Event::Ended(Ended::Stopped);
-            self.backlog.push_back(TunnelReport::Event(ended));
+            self.report(TunnelReport::Event(Event::Ended(Ended::Stopped)));
         }
         self.input(now, Input::Stop);
     }
@@ -269,9 +283,7 @@ impl Driver {
         };
         self.counters.touched();
         if let Err(error) = live.work(now, ready, &mut self.device, &mut self.events) {
-            warn!(%error, "the TUN device is lost");
-            self.device = None;
-            self.backlog.push_back(TunnelReport::TunLost(error));
+            self.tun_lost(&error);
         }
     }
 
@@ -289,7 +301,7 @@ impl Driver {
     fn settle(&mut self, now: Instant) {
         while let Some(event) = self.events.pop_front() {
             let ended = matches!(event, Event::Ended(_));
-            self.backlog.push_back(TunnelReport::Event(event));
+            self.report(TunnelReport::Event(event));
             if ended {
                 self.end_attempt();
             }
@@ -322,14 +334,14 @@ impl State {
         match self {
             Self::Idle => std::future::pending().await,
             Self::Forwarder(live) => Step::Ready(live.ready(device).await),
-            Self::Exemption(opening) => Step::Opened(Box::new(opening.transport.as_mut().await)),
+            Self::Opening(opening) => Step::Opened(Box::new(opening.transport.as_mut().await)),
         }
     }
 
     fn stats(&self) -> Stats {
         match self {
             Self::Forwarder(live) => live.stats(),
-            Self::Idle | Self::Exemption(_) => Stats::default(),
+            Self::Idle | Self::Opening(_) => Stats::default(),
         }
     }
 }

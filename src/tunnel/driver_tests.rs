@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
-use crate::tunnel::{SocketOptions, TunnelHandle};
+use crate::tunnel::TunnelHandle;
 use openvpn_engine::config::{
     CertProfile, CompressionPolicy, DataConfig, Endpoint, Environment, Framing, MssFix, PeerChecks,
-    PeerInfo, PullRules, Timing, TlsConfig, TlsVersion, Transport as Kind, Wrapping,
+    PeerInfo, PullRules, SocketSettings, Timing, TlsConfig, TlsVersion, Transport as Kind,
+    Wrapping,
 };
 use openvpn_engine::crypto::Cipher;
 use openvpn_engine::crypto::Digest;
@@ -31,7 +31,12 @@ impl TimeProvider for SomeTime {
     }
 }
 
+/// The order to begin the first attempt.
 fn attempt(transport: Kind, address: SocketAddr) -> Order {
+    attempt_number(1, transport, address)
+}
+
+fn attempt_number(id: u64, transport: Kind, address: SocketAddr) -> Order {
     let config = ConnectionConfig {
         endpoint: Endpoint {
             host: "localhost".to_owned(),
@@ -79,47 +84,69 @@ fn attempt(transport: Kind, address: SocketAddr) -> Order {
             wall_clock: Arc::new(SomeTime),
         },
     };
-    Order::Connect(Box::new(Attempt {
+    Order::Attempt(TunnelOrder::Begin(Box::new(Attempt {
+        id: AttemptId(id),
         config,
+        socket: SocketSettings::default(),
         proxy_setup: None,
-        socket: SocketOptions::default(),
+        server_lookup: None,
         open_timeout: Duration::from_secs(5),
-    }))
+        protect: None,
+    })))
+}
+
+fn stop() -> Order {
+    Order::Attempt(TunnelOrder::Input(Input::Stop))
+}
+
+fn abandon(id: u64) -> Order {
+    Order::Attempt(TunnelOrder::Abandon(AttemptId(id)))
 }
 
 struct Session {
     handle: TunnelHandle,
-    reports: mpsc::Receiver<TunnelReport>,
-    stats: watch::Receiver<Stats>,
+    reports: mpsc::Receiver<Report>,
 }
 
 impl Session {
     fn new() -> Self {
         let (to_us, reports) = mpsc::channel(2);
-        let (counted, stats) = watch::channel(Stats::default());
-        let handle = TunnelHandle::spawn(to_us, counted).unwrap();
-        Self {
-            handle,
-            reports,
-            stats,
-        }
+        let handle = TunnelHandle::spawn(to_us).unwrap();
+        Self { handle, reports }
     }
 
-    async fn order(&self, order: Order) {
-        self.handle.order(order).await.unwrap();
+    fn order(&self, order: Order) {
+        self.handle.order(order).unwrap();
     }
 
+    /// The next report of an attempt, and the attempt's number.
+    async fn any_report(&mut self) -> (u64, TunnelReport) {
+        let report = timeout(Duration::from_secs(20), self.reports.recv());
+        let report = report.await.unwrap().unwrap();
+        let Report::Tunnel(AttemptId(id), report) = report else {
+            panic!("no report of an attempt: {report:?}");
+        };
+        (id, report)
+    }
+
+    /// The next report, which is of the first attempt.
     async fn report(&mut self) -> TunnelReport {
-        timeout(Duration::from_secs(20), self.reports.recv())
-            .await
-            .unwrap()
-            .unwrap()
+        let (id, report) = self.any_report().await;
+        assert_eq!(id, 1, "{report:?}");
+        report
     }
 
-    async fn turns(&self) -> bool {
-        let (answer, answered) = oneshot::channel();
-        self.order(Order::Ping(answer)).await;
-        timeout(Duration::from_secs(20), answered).await.is_ok()
+    async fn responds(&self) -> bool {
+        let counted = timeout(Duration::from_secs(20), self.handle.count());
+        counted.await.is_ok_and(|counted| counted.is_ok())
+    }
+
+    async fn ended(&mut self) -> (u64, Ended) {
+        loop {
+            if let (id, TunnelReport::Event(Event::Ended(ended))) = self.any_report().await {
+                return (id, ended);
+            }
+        }
     }
 }
 
@@ -136,8 +163,8 @@ fn udp_server() -> (UdpSocket, SocketAddr) {
 async fn an_attempt_sends_its_reset_and_ends_when_told_to_stop() {
     let (server, address) = udp_server();
     let mut session = Session::new();
-    session.order(attempt(Kind::Udp, address)).await;
-    let TunnelReport::Connected { local, peer, .. } = session.report().await else {
+    session.order(attempt(Kind::Udp, address));
+    let TunnelReport::Opened { local, peer } = session.report().await else {
         panic!("the transport opens first");
     };
     assert_eq!(peer, address);
@@ -152,15 +179,16 @@ async fn an_attempt_sends_its_reset_and_ends_when_told_to_stop() {
         session.report().await,
         TunnelReport::Event(Event::Stage(Stage::Waiting))
     ));
-    assert!(session.turns().await);
-    session.order(Order::Stop).await;
+    assert!(session.responds().await);
+    session.order(stop());
     assert!(matches!(
         session.report().await,
         TunnelReport::Event(Event::Ended(Ended::Stopped))
     ));
+    let snapshot = session.handle.snapshot.clone();
     drop(session.handle);
     assert!(
-        session.stats.borrow().sent.packets >= 1,
+        snapshot.borrow().stats.sent.packets >= 1,
         "counted, also after the end"
     );
 }
@@ -170,27 +198,21 @@ async fn a_stream_carries_the_reset_with_its_length_in_front() {
     use std::io::Read;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut session = Session::new();
-    session
-        .order(attempt(Kind::Tcp, listener.local_addr().unwrap()))
-        .await;
+    session.order(attempt(Kind::Tcp, listener.local_addr().unwrap()));
     let (mut stream, _) = listener.accept().unwrap();
     assert!(matches!(
         session.report().await,
-        TunnelReport::Connected { .. }
+        TunnelReport::Opened { .. }
     ));
     let mut frame = [0; 16];
     stream.read_exact(&mut frame).unwrap();
     assert_eq!(frame[..3], [0, 14, 0x38]);
     drop(stream);
-    loop {
-        if let TunnelReport::Event(Event::Ended(ended)) = session.report().await {
-            assert!(
-                matches!(ended, Ended::Failed(ConnectionError::Transport(_))),
-                "{ended:?}"
-            );
-            break;
-        }
-    }
+    let ended = session.ended().await;
+    assert!(
+        matches!(ended, (1, Ended::Failed(ConnectionError::Transport(_)))),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -200,52 +222,49 @@ async fn a_refused_stream_is_a_failed_attempt_and_the_next_one_may_work() {
         .local_addr()
         .unwrap();
     let mut session = Session::new();
-    session.order(attempt(Kind::Tcp, free)).await;
+    session.order(attempt(Kind::Tcp, free));
     assert!(matches!(
         session.report().await,
-        TunnelReport::AttemptFailed(ConnectionError::Transport(_))
+        TunnelReport::Event(Event::Ended(Ended::Failed(ConnectionError::Transport(_))))
     ));
     let (_server, address) = udp_server();
-    session.order(attempt(Kind::Udp, address)).await;
+    session.order(attempt_number(2, Kind::Udp, address));
     assert!(matches!(
-        session.report().await,
-        TunnelReport::Connected { .. }
+        session.any_report().await,
+        (2, TunnelReport::Opened { .. })
     ));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_attempt_that_is_stopped_and_abandoned_says_nothing_more() {
+async fn an_attempt_that_is_over_is_abandoned_all_the_same() {
     let (_server, address) = udp_server();
     let mut session = Session::new();
-    session.order(attempt(Kind::Udp, address)).await;
-    for _ in 0..2 {
-        session.report().await;
-    }
-    session.order(Order::Stop).await;
-    session.order(Order::Abandon).await;
-    assert!(session.turns().await);
-    // What was said in between is drained by whoever abandons; after the answer nothing comes.
-    while session.reports.try_recv().is_ok() {}
-    assert!(session.turns().await);
+    session.order(attempt(Kind::Udp, address));
+    session.order(stop());
+    assert_eq!(session.ended().await, (1, Ended::Stopped));
+    session.order(abandon(1));
+    assert_eq!(session.ended().await, (1, Ended::Stopped));
+    assert!(session.responds().await);
     assert!(session.reports.try_recv().is_err());
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_abandoned_attempt_says_nothing_more() {
+async fn an_abandoned_attempt_says_nothing_more_but_that_it_is_over() {
     let (_server, address) = udp_server();
     let mut session = Session::new();
-    session.order(attempt(Kind::Udp, address)).await;
+    session.order(attempt(Kind::Udp, address));
     assert!(matches!(
         session.report().await,
-        TunnelReport::Connected { .. }
+        TunnelReport::Opened { .. }
     ));
     assert!(matches!(
         session.report().await,
         TunnelReport::Event(Event::Stage(Stage::Waiting))
     ));
-    session.order(Order::Abandon).await;
-    session.order(Order::Stop).await;
-    assert!(session.turns().await);
+    session.order(abandon(1));
+    session.order(stop());
+    assert_eq!(session.ended().await, (1, Ended::Stopped));
+    assert!(session.responds().await);
     assert!(session.reports.try_recv().is_err());
 }
 
@@ -253,8 +272,8 @@ async fn an_abandoned_attempt_says_nothing_more() {
 async fn the_thread_answers_while_a_flood_of_garbage_comes_in() {
     let (server, address) = udp_server();
     let mut session = Session::new();
-    session.order(attempt(Kind::Udp, address)).await;
-    let TunnelReport::Connected { local, .. } = session.report().await else {
+    session.order(attempt(Kind::Udp, address));
+    let TunnelReport::Opened { local, .. } = session.report().await else {
         panic!("the transport opens first");
     };
     for _ in 0..20 {
@@ -262,31 +281,54 @@ async fn the_thread_answers_while_a_flood_of_garbage_comes_in() {
             // A full queue refuses; the next one may fit.
             let _ = server.send_to(&[0x48; 100], local);
         }
-        assert!(session.turns().await);
+        assert!(session.responds().await);
     }
-    session.order(Order::Stop).await;
-    loop {
-        if let TunnelReport::Event(Event::Ended(ended)) = session.report().await {
-            assert_eq!(ended, Ended::Stopped);
-            break;
+    session.order(stop());
+    assert_eq!(session.ended().await, (1, Ended::Stopped));
+}
+
+/// Property reads come from anybody on the bus, as fast as they can send them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_order_is_lost_while_attempts_begin_and_end_under_a_flood_of_reads() {
+    let (_server, address) = udp_server();
+    let mut session = Session::new();
+    for id in 1..=2000 {
+        let reads: Vec<_> = (0..20).map(|_| session.handle.count()).collect();
+        session.order(attempt_number(id, Kind::Udp, address));
+        let more: Vec<_> = (0..20).map(|_| session.handle.count()).collect();
+        if id % 3 > 0 {
+            let opened = session.any_report().await;
+            assert!(
+                matches!(opened, (of, TunnelReport::Opened { .. }) if of == id),
+                "{opened:?}"
+            );
+        }
+        session.order(if id % 2 == 0 { stop() } else { abandon(id) });
+        assert_eq!(session.ended().await, (id, Ended::Stopped));
+        for read in reads.into_iter().chain(more) {
+            let counted = timeout(Duration::from_secs(20), read).await;
+            assert!(matches!(counted, Ok(Ok(_))), "{counted:?}");
         }
     }
+    let opened = session.handle.count().await.unwrap().sent.packets;
+    assert!(
+        opened >= 1333,
+        "each attempt that was opened sent its reset: {opened}"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn counters_are_told_as_they_are_at_this_moment() {
     let (server, address) = udp_server();
     let mut session = Session::new();
-    session.order(attempt(Kind::Udp, address)).await;
-    let TunnelReport::Connected { .. } = session.report().await else {
+    session.order(attempt(Kind::Udp, address));
+    let TunnelReport::Opened { .. } = session.report().await else {
         panic!("the transport opens first");
     };
     let mut buffer = [0; 2000];
     let (length, _) = server.recv_from(&mut buffer).unwrap();
 
-    let (answer, counted) = oneshot::channel();
-    session.order(Order::Count(answer)).await;
-    let stats = timeout(Duration::from_secs(20), counted)
+    let stats = timeout(Duration::from_secs(20), session.handle.count())
         .await
         .unwrap()
         .unwrap();

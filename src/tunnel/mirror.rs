@@ -12,10 +12,10 @@ use tokio::runtime::Builder;
 
 use crate::sys::calls;
 use crate::sys::clock::Clock;
-use crate::tunnel::attempt::SocketOptions;
 use crate::tunnel::device::Device;
 use crate::tunnel::engine::Engine;
 use crate::tunnel::forwarding::Forwarder;
+use crate::tunnel::socket_options::SocketOptions;
 use crate::tunnel::transport::Transport;
 use crate::tunnel::tun::Tun;
 use openvpn_engine::data::Stats;

@@ -1,11 +1,10 @@
 //! The tunnel thread: orders down, reports up.
 //!
 //! One thread with a runtime of its own carries one connection: socket, TUN device and [`Connection`] between them.
-//! The session gives [`Order`]s and hears [`TunnelReport`]s; the counters are a watch channel.
+//! The session gives [`Order`]s and hears [`Report`]s; counters and heartbeat are a shared snapshot.
 //!
 //! [`Connection`]: openvpn_engine::connection::Connection
 
-pub mod attempt;
 pub mod counters;
 pub mod device;
 pub mod driver;
@@ -14,9 +13,11 @@ pub mod forwarding;
 pub mod interrupt_moderation;
 #[cfg(any(test, feature = "benchmark"))]
 pub mod mirror;
+pub mod orders;
 pub mod outbound;
 pub mod overflow;
 pub mod proxy;
+pub mod socket_options;
 pub mod socks_relay;
 pub mod tcp;
 pub mod transport;
@@ -24,110 +25,85 @@ pub mod tun;
 pub mod udp;
 pub mod unauthenticated;
 
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-pub use crate::tunnel::attempt::{Attempt, SocketOptions};
+pub use crate::tunnel::orders::Order;
+use crate::tunnel::orders::Outbox;
 pub use crate::tunnel::tun::{Offload, Tun};
 use openvpn_engine::data::Stats;
-use openvpn_engine::error::ConnectionError;
-use openvpn_engine::event::{Event, Input};
-
-/// What the tunnel thread is told.
-#[derive(Debug)]
-pub enum Order {
-    /// Ends the attempt at once, without a goodbye; nothing more is reported of it.
-    Abandon,
-    /// Carries the tunnel's traffic by this device from here on; a device attached before is closed. It stays attached
-    /// over attempts.
-    AttachTun(Tun),
-    /// Begins an attempt. One that still lives is abandoned.
-    Connect(Box<Attempt>),
-    /// Answered with the counters as they are, over all attempts.
-    Count(oneshot::Sender<Stats>),
-    /// Closes our end of the device.
-    DetachTun,
-    /// Goes to the connection; without one it is forgotten.
-    Input(Input),
-    /// Answered by the loop itself: the thread turns.
-    Ping(oneshot::Sender<()>),
-    /// Begins a renegotiation.
-    Renegotiate,
-    /// Says goodbye to the server, then ends the attempt; reported as [`Event::Ended`].
-    Stop,
-}
-
-/// What the tunnel thread says.
-#[derive(Debug)]
-pub enum TunnelReport {
-    /// No transport could be opened: the attempt is over.
-    AttemptFailed(ConnectionError),
-    /// The transport is open; the handshake begins.
-    Connected {
-        /// Our address on it.
-        local: SocketAddr,
-        /// The server's address, or that of the proxy in front of it, as packets are sent to it.
-        peer: SocketAddr,
-        /// The socket once more, to be kept beyond the process; see [`SocketOptions::inherited`].
-        socket: OwnedFd,
-    },
-    /// The connection says so. After [`Event::Ended`] the attempt is over and its transport closed.
-    Event(Event),
-    /// The device failed and is detached.
-    TunLost(io::Error),
-}
+use openvpn_engine::session::Report;
 
 /// The thread is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the tunnel thread is gone")]
 pub struct TunnelGone;
 
+/// The counters, over all attempts, as the thread has published them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) stats: Stats,
+    /// The last request for them that this answers.
+    pub(crate) answers: u64,
+}
+
 /// The session's end of the tunnel thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct TunnelHandle {
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<Outbox>,
+    snapshot: watch::Receiver<Snapshot>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TunnelHandle {
-    /// Starts the thread. `stats` holds the sum over all attempts; it is renewed at most once a second, and when an
-    /// attempt ends.
+    /// Starts the thread. It reports [`Report::Tunnel`] and [`Report::TunLost`].
     ///
     /// # Errors
     ///
     /// The system has no thread or no descriptors for us.
-    pub fn spawn(
-        reports: mpsc::Sender<TunnelReport>,
-        stats: watch::Sender<Stats>,
-    ) -> io::Result<Self> {
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        let thread = driver::spawn(inbox, reports, stats)?;
+    pub fn spawn(reports: mpsc::Sender<Report>) -> io::Result<Self> {
+        let (outbox, inbox) = orders::channel();
+        let (published, snapshot) = watch::channel(Snapshot::default());
+        let thread = driver::spawn(inbox, reports, published)?;
         Ok(Self {
-            orders: Some(orders),
+            orders: Some(outbox),
+            snapshot,
             thread: Some(thread),
         })
     }
 
-    /// Gives an order. Cancel-safe: an order is given or it is not.
+    /// Gives an order, which is carried out after those given before.
     ///
     /// # Errors
     ///
     /// [`TunnelGone`] if the thread has ended.
-    pub async fn order(&self, order: Order) -> Result<(), TunnelGone> {
-        match &self.orders {
-            Some(orders) => orders.send(order).await.map_err(|_| TunnelGone),
-            None => Err(TunnelGone),
-        }
+    pub fn order(&self, order: Order) -> Result<(), TunnelGone> {
+        self.orders.as_ref().ok_or(TunnelGone)?.give(order)
     }
 
-    /// A second end for giving orders, for what runs beside the session's loop. The thread lives until all are gone.
+    /// The sum of the counters over all attempts, as it was published last: at most once a second, and when an attempt
+    /// ends.
     #[must_use]
-    pub fn orders(&self) -> Option<mpsc::Sender<Order>> {
-        self.orders.clone()
+    pub fn stats(&self) -> Stats {
+        self.snapshot.borrow().stats
+    }
+
+    /// The counters of this moment. They come from the thread's loop: an answer shows that it responds.
+    ///
+    /// # Errors
+    ///
+    /// [`TunnelGone`] if the thread has ended.
+    pub fn count(&self) -> impl Future<Output = Result<Stats, TunnelGone>> + Send + use<> {
+        let number = self.orders.as_ref().ok_or(TunnelGone).and_then(Outbox::ask);
+        let mut snapshot = self.snapshot.clone();
+        async move {
+            let number = number?;
+            let answered = snapshot.wait_for(|it| it.answers >= number).await;
+            answered.map(|it| it.stats).map_err(|_| TunnelGone)
+        }
     }
 }
 
@@ -140,9 +116,6 @@ impl Drop for TunnelHandle {
         }
     }
 }
-
-/// How many orders may wait.
-const ORDERS: usize = 16;
 
 #[cfg(test)]
 mod namespace_tests;

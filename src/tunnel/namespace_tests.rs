@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use super::{SocketOptions, Tun, mirror};
+use super::socket_options::SocketOptions;
+use super::{Tun, mirror};
 use crate::testing::capture::*;
 use crate::testing::decode::*;
 use crate::testing::link::{lose_one_percent, switch_offload_off};

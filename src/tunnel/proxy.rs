@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::tunnel::attempt::SocketOptions;
+use crate::tunnel::socket_options::SocketOptions;
 use crate::tunnel::socks_relay::Relay;
 use crate::tunnel::tcp::Tcp;
 use crate::tunnel::transport::{self, Transport};

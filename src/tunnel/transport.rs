@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,9 +12,9 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::sys::calls;
-use crate::tunnel::attempt::SocketOptions;
 use crate::tunnel::interrupt_moderation;
 use crate::tunnel::outbound::Outbound;
+use crate::tunnel::socket_options::SocketOptions;
 use crate::tunnel::socks_relay::Relay;
 use crate::tunnel::tcp::Tcp;
 use crate::tunnel::udp::Udp;
@@ -68,11 +67,6 @@ impl Transport {
             Self::Tcp(_) => None,
             Self::Udp(udp) => udp.relay().map(Relay::address),
         }
-    }
-
-    /// The socket once more.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.socket().get_ref().as_fd().try_clone_to_owned()
     }
 
     /// Ready when there is something to receive.

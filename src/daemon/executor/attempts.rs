@@ -1,90 +1,95 @@
-//! The way to an attempt, and away from it: addresses that it needs, a server that is kept out of the tunnel.
+//! How an attempt begins and ends: addresses that it needs, a server that is kept out of the tunnel.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::daemon::executor::translate::family;
-use crate::daemon::executor::{Effects, Finished};
+use crate::daemon::executor::{Effects, Finished, family};
 use crate::daemon::network_tasks::NetworkTask;
 use crate::network::resolver::Answer;
 use crate::network::{NetError, SocketNeeds};
-use crate::tunnel::{Attempt, Order, SocketOptions};
+use crate::tunnel::Order;
 use openvpn_engine::error::ConnectionError;
-use openvpn_engine::event::{Ended, Event};
-use openvpn_engine::session::Lookup;
-use openvpn_engine::session::{Launch, Report};
+use openvpn_engine::event::{Ended, Event, Input};
+use openvpn_engine::session::{Attempt, AttemptId, Lookup, Report, TunnelOrder, TunnelReport};
+
+/// An attempt that the tunnel thread has not been told of: something must come first.
+pub(crate) enum Preparing {
+    /// Its server is kept out of the tunnel that is still in force.
+    Protection(Box<Attempt>),
+    /// The address of its server is looked up.
+    ServerAddress(Box<Attempt>),
+}
 
 impl Effects {
-    /// Begins an attempt.
-    pub fn connect(&mut self, launch: Launch) {
-        let server = launch.config.endpoint.address;
-        self.opening
-            .server(server, launch.config.endpoint.transport);
-        self.watched.server = Some(server.ip());
+    /// Has the tunnel do what the session orders. That the path has changed it learns once the network is put right.
+    pub fn tunnel(&mut self, order: TunnelOrder) {
+        match (order, self.preparing.take()) {
+            (TunnelOrder::Begin(attempt), _) => self.prepare(attempt),
+            (
+                TunnelOrder::Abandon(_) | TunnelOrder::Input(Input::Stop),
+                Some(Preparing::Protection(attempt) | Preparing::ServerAddress(attempt)),
+            ) => self.ended(attempt.id, Ended::Stopped),
+            (TunnelOrder::Input(Input::PathChanged), preparing) => {
+                self.preparing = preparing;
+                self.steps.push_back(NetworkTask::Follow);
+                self.step();
+            }
+            (order @ (TunnelOrder::Abandon(_) | TunnelOrder::Input(_)), preparing) => {
+                self.preparing = preparing;
+                self.order(Order::Attempt(order));
+            }
+        }
+    }
+
+    fn prepare(&mut self, mut attempt: Box<Attempt>) {
+        let endpoint = &attempt.config.endpoint;
+        let server = endpoint.address.ip();
+        self.opening.server(endpoint.address, endpoint.transport);
+        self.watched.server = Some(server);
         self.watch();
-        let protect = launch.protect.or_else(|| self.remote.then(|| server.ip()));
-        let attempt = Box::new(Attempt {
-            config: launch.config,
-            proxy_setup: launch.proxy_setup,
-            socket: SocketOptions::new(&launch.socket, server),
-            open_timeout: launch.open_timeout,
-        });
-        match launch.find_server {
+        if self.remote {
+            attempt.protect = Some(server);
+        }
+        match attempt.server_lookup.take() {
             Some(lookup) => {
                 self.opening.names(Some(&lookup.host));
                 let answer = self.names.look_up(&lookup.host, family(&lookup));
-                self.addressless = Some((attempt, protect));
-                self.begin(async move { Finished::ServerFound(lookup, answer.await) });
+                let id = attempt.id;
+                self.preparing = Some(Preparing::ServerAddress(attempt));
+                self.begin(async move { Finished::ServerFound(id, lookup, answer.await) });
             }
-            None => self.begin_attempt(attempt, protect),
+            None => self.protect(attempt),
         }
     }
 
-    fn begin_attempt(&mut self, attempt: Box<Attempt>, protect: Option<IpAddr>) {
-        match protect {
+    fn protect(&mut self, attempt: Box<Attempt>) {
+        match attempt.protect {
             Some(address) => {
-                self.launch = Some(attempt);
-                self.steps.push_back(NetworkTask::Protect(address));
+                let task = NetworkTask::Protect(attempt.id, address);
+                self.preparing = Some(Preparing::Protection(attempt));
+                self.steps.push_back(task);
                 self.step();
             }
-            None => self.order(Order::Connect(attempt)),
+            None => self.order(Order::Attempt(TunnelOrder::Begin(attempt))),
         }
     }
 
-    /// Says goodbye to the server.
-    pub fn stop(&mut self) {
-        let addressless = self.addressless.take().is_some();
-        if self.launch.take().is_some() || addressless {
-            self.ready
-                .push_back(Report::Event(Event::Ended(Ended::Stopped)));
-        } else {
-            self.order(Order::Stop);
-        }
-    }
-
-    /// Ends the attempt at once.
-    pub fn abandon(&mut self) {
-        self.launch = None;
-        self.addressless = None;
-        self.order(Order::Abandon);
-        let (answer, pong) = oneshot::channel();
-        self.order(Order::Ping(answer));
-        self.abandoning = true;
-        self.begin(async move {
-            // Without an answer the thread is gone, and with it the attempt.
-            drop(pong.await);
-            Finished::Abandoned
-        });
-    }
-
-    /// The address that the proxy of the next attempt needs was looked up.
-    pub(crate) fn server_found(&mut self, lookup: &Lookup, answer: io::Result<Answer>) {
+    /// The address that the proxy of an attempt needs was looked up.
+    pub(crate) fn server_found(
+        &mut self,
+        id: AttemptId,
+        lookup: &Lookup,
+        answer: io::Result<Answer>,
+    ) {
         self.opening.names(None);
-        let Some((mut attempt, protect)) = self.addressless.take() else {
-            return;
+        let mut attempt = match self.preparing.take() {
+            Some(Preparing::ServerAddress(attempt)) if attempt.id == id => attempt,
+            other => {
+                self.preparing = other;
+                return;
+            }
         };
         match answer {
             Ok(answer) => {
@@ -98,19 +103,20 @@ impl Effects {
                     proxy_setup.address = first.map(|ip| SocketAddr::new(*ip, lookup.port));
                     attempt.config.data.socks_header = proxy_setup.header_length();
                 }
-                self.begin_attempt(attempt, protect);
+                self.protect(attempt);
             }
-            Err(error) => {
-                let error = ConnectionError::Transport(error.to_string());
-                self.ready.push_back(Report::AttemptFailed(error));
-            }
+            Err(error) => self.failed(id, &error),
         }
     }
 
-    /// The server of the next attempt is kept out of the tunnel, or is not.
-    pub(crate) fn protected(&mut self, outcome: Result<SocketNeeds, NetError>) {
-        let Some(mut attempt) = self.launch.take() else {
-            return;
+    /// The server of an attempt is kept out of the tunnel, or is not.
+    pub(crate) fn protected(&mut self, id: AttemptId, outcome: Result<SocketNeeds, NetError>) {
+        let mut attempt = match self.preparing.take() {
+            Some(Preparing::Protection(attempt)) if attempt.id == id => attempt,
+            other => {
+                self.preparing = other;
+                return;
+            }
         };
         match outcome {
             Ok(needs) => {
@@ -118,13 +124,19 @@ impl Effects {
                 socket.device = needs.device.or_else(|| socket.device.take());
                 socket.mark = needs.mark.or(socket.mark);
             }
-            Err(error) if self.remote => {
-                let error = ConnectionError::Transport(error.to_string());
-                self.ready.push_back(Report::AttemptFailed(error));
-                return;
-            }
-            Err(error) => warn!(%error, "the way to the server may lead into the tunnel"),
+            Err(error) if self.remote => return self.failed(id, &error),
+            Err(error) => warn!(%error, "packets to the server may be routed into the tunnel"),
         }
-        self.order(Order::Connect(attempt));
+        self.order(Order::Attempt(TunnelOrder::Begin(attempt)));
+    }
+
+    fn failed(&mut self, id: AttemptId, error: &dyn std::error::Error) {
+        let error = ConnectionError::Transport(error.to_string());
+        self.ended(id, Ended::Failed(error));
+    }
+
+    fn ended(&mut self, id: AttemptId, ended: Ended) {
+        let ended = TunnelReport::Event(Event::Ended(ended));
+        self.ready.push_back(Report::Tunnel(id, ended));
     }
 }

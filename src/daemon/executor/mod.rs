@@ -2,34 +2,40 @@
 
 pub mod attempts;
 pub mod network;
-pub mod translate;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::daemon::executor::translate::{family, from_tunnel, from_world};
+use crate::control::call::Confirmation;
+use crate::daemon::executor::attempts::Preparing;
 use crate::daemon::network_tasks::{NetworkEnd, NetworkTask};
 use crate::daemon::stored_device::StoredDevice;
 use crate::network::Network;
 use crate::network::kill_switch::opening::Exemption;
 use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
-use crate::network::resolver::{Answer, Names};
-use crate::tunnel::{Attempt, Order, TunnelHandle, TunnelReport};
+use crate::network::resolver::{self, Answer, Names};
+use crate::tunnel::{Order, TunnelGone, TunnelHandle};
 use openvpn_engine::data::Stats;
-use openvpn_engine::event::Input;
-use openvpn_engine::session::Lookup;
-use openvpn_engine::session::Refusal;
-use openvpn_engine::session::{Loaded, ProfileSource, Report};
+use openvpn_engine::session::{AttemptId, Family, Loaded, Lookup, Refusal, Report};
 
 /// Something under way whose end is reported.
 pub type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Where the profile comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileSource {
+    /// From where the front-end found it.
+    FrontEnd,
+    /// From the configuration manager, after the session manager has taken the session on.
+    Manager(Confirmation),
+}
 
 /// Gets the profile for the session.
 pub trait ProfileLoader {
@@ -37,15 +43,10 @@ pub trait ProfileLoader {
     fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>>;
 }
 
-#[expect(
-    missing_debug_implementations,
-    reason = "what is under way cannot be shown"
-)]
 /// Carries out what the session asks. Nothing is waited for but in [`Effects::next`].
 pub struct Effects {
     tunnel: TunnelHandle,
-    from_tunnel: mpsc::Receiver<TunnelReport>,
-    stats: watch::Receiver<Stats>,
+    from_tunnel: mpsc::Receiver<Report>,
     profiles: Box<dyn ProfileLoader>,
     names: Names,
     changes: Option<NetworkMonitor>,
@@ -55,28 +56,24 @@ pub struct Effects {
     /// Somebody else sets up the network, and wants to know every server before it is tried.
     remote: bool,
     device: StoredDevice,
+    /// The object of the device at netcfg, if that service made it.
+    device_path: Option<String>,
     opening: Exemption,
     /// Steps that wait for their turn.
     steps: VecDeque<NetworkTask>,
-    /// An attempt that begins as soon as its server is kept out of the tunnel that is still in force.
-    launch: Option<Box<Attempt>>,
-    /// An attempt that waits for the server's address, and the address that is to be protected then.
-    addressless: Option<(Box<Attempt>, Option<IpAddr>)>,
-    /// The tunnel was told to forget the attempt: what it says belongs to nobody.
-    abandoning: bool,
+    preparing: Option<Preparing>,
     under_way: FuturesUnordered<Work<Finished>>,
     ready: VecDeque<Report>,
 }
 
 /// What came to its end.
 enum Finished {
-    Abandoned,
     NetworkMonitor(io::Result<NetworkMonitor>),
     Network(Network, NetworkEnd),
     Nothing,
     Report(Report),
     Resolved(Lookup, io::Result<Answer>),
-    ServerFound(Lookup, io::Result<Answer>),
+    ServerFound(AttemptId, Lookup, io::Result<Answer>),
 }
 
 impl Effects {
@@ -91,11 +88,9 @@ impl Effects {
         changes: Work<io::Result<NetworkMonitor>>,
     ) -> io::Result<Self> {
         let (reports, from_tunnel) = mpsc::channel(REPORTS);
-        let (stats_sender, stats) = watch::channel(Stats::default());
         Ok(Self {
-            tunnel: TunnelHandle::spawn(reports, stats_sender)?,
+            tunnel: TunnelHandle::spawn(reports)?,
             from_tunnel,
-            stats,
             profiles,
             names: Names::default(),
             changes: None,
@@ -103,11 +98,10 @@ impl Effects {
             remote: matches!(network, Network::Remote(_)),
             network: Some(network),
             device: StoredDevice::default(),
+            device_path: None,
             opening: Exemption::default(),
             steps: VecDeque::new(),
-            launch: None,
-            addressless: None,
-            abandoning: false,
+            preparing: None,
             under_way: std::iter::once(watching(changes)).collect(),
             ready: VecDeque::new(),
         })
@@ -131,10 +125,25 @@ impl Effects {
         Self { device, ..self }
     }
 
-    /// The counters of the data channel, over all attempts.
+    /// The counters of the data channel, over all attempts, as they were published last.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        *self.stats.borrow()
+        self.tunnel.stats()
+    }
+
+    /// The counters of this moment; an answer shows that the tunnel thread responds.
+    ///
+    /// # Errors
+    ///
+    /// [`TunnelGone`] if it has ended.
+    pub fn count(&self) -> impl Future<Output = Result<Stats, TunnelGone>> + use<> {
+        self.tunnel.count()
+    }
+
+    /// The object of the device at netcfg, if that service made it.
+    #[must_use]
+    pub fn device_path(&self) -> Option<&str> {
+        self.device_path.as_deref()
     }
 
     /// Gets the profile.
@@ -152,30 +161,8 @@ impl Effects {
 
     /// Gives the tunnel thread an order.
     pub fn order(&mut self, order: Order) {
-        let given = self
-            .tunnel
-            .orders()
-            .is_some_and(|orders| orders.try_send(order).is_ok());
-        if !given {
-            warn!("the tunnel thread takes no orders");
-        }
-    }
-
-    /// Gives the connection an input. That the way has changed it learns once the network is put right.
-    pub fn input(&mut self, input: Input) {
-        match input {
-            Input::PathChanged => {
-                self.steps.push_back(NetworkTask::Follow);
-                self.step();
-            }
-            Input::Answer(_)
-            | Input::AppControl { .. }
-            | Input::Deadline
-            | Input::PathLost
-            | Input::Renegotiate
-            | Input::Stop
-            | Input::TransportFailed(_)
-            | Input::Woke => self.order(Order::Input(input)),
+        if let Err(error) = self.tunnel.order(order) {
+            warn!(%error, "an order is not carried out");
         }
     }
 
@@ -195,12 +182,8 @@ impl Effects {
             }
             tokio::select! {
                 Some(finished) = self.under_way.next() => self.take(finished),
-                Some(report) = self.from_tunnel.recv() => {
-                    if !self.abandoning {
-                        return from_tunnel(report);
-                    }
-                }
-                change = change(&mut self.changes) => return from_world(change),
+                Some(report) = self.from_tunnel.recv() => return report,
+                change = change(&mut self.changes) => return change,
             }
         }
     }
@@ -217,11 +200,6 @@ impl Effects {
 
     fn take(&mut self, finished: Finished) {
         match finished {
-            Finished::Abandoned => {
-                while self.from_tunnel.try_recv().is_ok() {}
-                self.abandoning = false;
-                self.ready.push_back(Report::Abandoned);
-            }
             Finished::NetworkMonitor(Ok(changes)) => {
                 self.changes = Some(changes);
                 self.watch();
@@ -240,7 +218,7 @@ impl Effects {
                 self.opening.names(None);
                 self.resolved(lookup, answer);
             }
-            Finished::ServerFound(lookup, answer) => self.server_found(&lookup, answer),
+            Finished::ServerFound(id, lookup, answer) => self.server_found(id, &lookup, answer),
         }
     }
 
@@ -267,15 +245,29 @@ fn watching(changes: Work<io::Result<NetworkMonitor>>) -> Work<Finished> {
     Box::pin(async move { Finished::NetworkMonitor(changes.await) })
 }
 
-/// The next change of the world, if it is watched.
-async fn change(changes: &mut Option<NetworkMonitor>) -> NetworkChange {
+/// The next change of the system's network, if it is watched.
+async fn change(changes: &mut Option<NetworkMonitor>) -> Report {
     if let Some(watch) = changes {
         if let Some(change) = watch.next().await {
-            return change;
+            return match change {
+                NetworkChange::Lost => Report::PathLost,
+                NetworkChange::Moved => Report::PathChanged,
+                NetworkChange::ResolverRestarted => Report::ResolverRestarted,
+                NetworkChange::Resumed(slept) => Report::Woke(slept),
+                NetworkChange::Suspending => Report::Suspending,
+            };
         }
         *changes = None;
     }
     std::future::pending().await
+}
+
+fn family(lookup: &Lookup) -> resolver::Family {
+    match lookup.family {
+        Family::Any => resolver::Family::Any,
+        Family::V4 => resolver::Family::V4,
+        Family::V6 => resolver::Family::V6,
+    }
 }
 
 /// How many reports of the tunnel may wait.

@@ -10,8 +10,7 @@ use crate::daemon::network_tasks::{self, NetworkEnd, NetworkFailure, NetworkTask
 use crate::network::Network;
 use crate::tunnel::Order;
 use openvpn_engine::event::Input;
-use openvpn_engine::session::Report;
-use openvpn_engine::session::{Device, Step};
+use openvpn_engine::session::{Device, Report, Step, TunnelOrder};
 
 impl Effects {
     /// Takes a step on the network.
@@ -65,13 +64,16 @@ impl Effects {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
-            NetworkEnd::Followed => self.order(Order::Input(Input::PathChanged)),
+            NetworkEnd::Followed => {
+                self.order(Order::Attempt(TunnelOrder::Input(Input::PathChanged)));
+            }
             NetworkEnd::Changed(Ok(None)) => self.ready.push_back(Report::NetworkDone(None)),
             NetworkEnd::Reverted(outcome) => {
                 // The device goes last: its routes and addresses are taken back while it is there.
                 self.device.forget();
                 self.opening.device(None);
                 self.order(Order::DetachTun);
+                self.device_path = None;
                 self.watched.tunnel = None;
                 self.watch();
                 if let Err(error) = outcome {
@@ -83,7 +85,7 @@ impl Effects {
                 self.ready
                     .push_back(Report::NetworkFailed { class, reason });
             }
-            NetworkEnd::Protected(outcome) => self.protected(outcome),
+            NetworkEnd::Protected(id, outcome) => self.protected(id, outcome),
             NetworkEnd::Refreshed(Ok(())) => {}
             NetworkEnd::Refreshed(Err(error)) => {
                 warn!(%error, "the network could not be put right");
@@ -98,8 +100,9 @@ impl Effects {
         self.watch();
         let name = tun.name().to_owned();
         self.order(Order::AttachTun(tun));
+        self.device_path = path;
         self.ready
-            .push_back(Report::NetworkDone(Some(Device { name, path })));
+            .push_back(Report::NetworkDone(Some(Device { name })));
     }
 
     /// Takes back, before the process ends, what somebody else has set up for it. The step under way comes first.

@@ -18,7 +18,7 @@ use crate::bus;
 use crate::bus::names;
 use crate::bus::peers::claim_name;
 use crate::cli::environment;
-use crate::control::call::{Ask, Call, Told};
+use crate::control::call::{Ask, Call, Confirmation, Told};
 use crate::daemon::client_identity;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::managed::profile::ManagedProfiles;
@@ -32,8 +32,9 @@ use crate::log::LogControl;
 use crate::log::bus_layer::{BusLog, bus_layer};
 use crate::network::monitor::NetworkMonitor;
 use crate::network::{LocalOptions, Network, NetworkBy};
+use crate::openvpn3::announcer::Announcer;
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
-use crate::openvpn3::session_object::{Announcer, ServedUntil, SessionObject};
+use crate::openvpn3::session_object::{ServedUntil, SessionObject};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::systemd::exit;
@@ -41,12 +42,12 @@ use crate::systemd::notify::Notifier;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use crate::systemd::watchdog::Watchdog;
 use openvpn_engine::secret::SecretText;
-use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Session;
 use openvpn_engine::session::Status;
 use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, Question};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use openvpn_engine::session::{ExitClass, Request};
 
 /// Arguments of `session`.
 #[derive(Debug, Clone, clap::Args)]
@@ -194,7 +195,17 @@ async fn managed(
     let (object, announcer) = register(connection, callers.clone(), records, &start.session_token)
         .await
         .map_err(io::Error::other)?;
-    let running = Loop::new(session, effects, OnTheBus { announcer }, calls, clock).run(signals);
+    let running = Loop::new(
+        session,
+        effects,
+        OnTheBus {
+            announcer,
+            config_path: String::new(),
+        },
+        calls,
+        clock,
+    )
+    .run(signals);
     let object = object.of_instance(start.instance.name());
     let together = side_by_side(running, object.serve(), callers.clone());
     let class = tokio::select! {
@@ -246,7 +257,7 @@ async fn side_by_side(
     }
     // Nobody waits for the answer; a loop that takes no call is about to end.
     let (answer, _nobody) = oneshot::channel();
-    let ask = Ask::ForceShutdown;
+    let ask = Ask::Request(Request::ForceShutdown);
     drop(callers.send(Call { ask, answer }).await);
     drop(callers);
     running.await
@@ -278,11 +289,17 @@ pub(crate) async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
 /// The front that speaks to the session manager.
 struct OnTheBus {
     announcer: Announcer,
+    /// The profile's object, once it is known.
+    config_path: String,
 }
 
 impl FrontEnd for OnTheBus {
+    fn confirmed(&mut self, confirmation: &Confirmation) {
+        self.config_path.clone_from(&confirmation.config_path);
+    }
+
     fn announced(&mut self, status: &Status) {
-        self.announcer.status(status);
+        self.announcer.status(status, &self.config_path);
     }
 
     fn attention(&mut self, attention: Attention) {

@@ -8,7 +8,8 @@ use zbus::Connection;
 use zeroize::Zeroizing;
 
 use crate::bus::names;
-use crate::daemon::executor::{ProfileLoader, Work};
+use crate::control::call::Confirmation;
+use crate::daemon::executor::{ProfileLoader, ProfileSource, Work};
 use crate::daemon::managed::unit::leave_description;
 use crate::log::LogControl;
 use crate::log::bus_layer::BusLogControl;
@@ -18,8 +19,7 @@ use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use openvpn_engine::profile::Note;
 use openvpn_engine::profile::{BadOverride, Override, OverrideValue};
 use openvpn_engine::profile::{DnsUse, Profile};
-use openvpn_engine::session::{Confirmation, Refusal};
-use openvpn_engine::session::{Loaded, ProfileSource};
+use openvpn_engine::session::{Loaded, Refusal};
 
 /// Fetches profiles from the configuration manager.
 #[derive(Debug)]

@@ -45,10 +45,10 @@ use openvpn_engine::secret::SecretText;
 use openvpn_engine::session::ExitClass;
 use openvpn_engine::session::Saved;
 use openvpn_engine::session::Session;
+use openvpn_engine::session::Status;
 use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, InputGroup, Question, Visibility};
 use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
-use openvpn_engine::session::{Status, StatusMinor};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
 ///
@@ -182,7 +182,7 @@ impl Drop for ShownPage {
 
 impl FrontEnd for Agents {
     fn announced(&mut self, status: &Status) {
-        if status.minor() != StatusMinor::SessAuthUrl {
+        if !matches!(status, Status::OpenUrl(_)) {
             self.page = None;
         }
     }

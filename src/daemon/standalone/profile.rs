@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::daemon::executor::{ProfileLoader, Work};
+use crate::daemon::executor::{ProfileLoader, ProfileSource, Work};
 use crate::daemon::profile_file::{Addition, ProfileFile};
 use crate::systemd::credentials::{self, Credentials};
+use openvpn_engine::session::Loaded;
 use openvpn_engine::session::Refusal;
-use openvpn_engine::session::{Loaded, ProfileSource};
 
 /// Loads the profile; a key or certificate that it lacks is taken from the credentials.
 #[derive(Debug)]

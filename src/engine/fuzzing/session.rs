@@ -1,4 +1,4 @@
-//! A session under any order of commands, reports and deadlines, against a small model of the world.
+//! A session under any order of requests, reports and deadlines, against a small model of the world.
 //!
 //! The first byte chooses whether the device persists (bit 0), who begins and ends (bit 1) and whether a password is
 //! needed (bit 2). Each byte that follows is one thing that happens.
@@ -14,11 +14,12 @@ use crate::event::{AuthToken, Ended, Established, Event, KeyTimes, Stage};
 use crate::profile::model::Profile;
 use crate::profile::pushed::PushedOptions;
 use crate::secret::SecretText;
-use crate::session::command::{Answer, Command};
 use crate::session::effect::{Effect, Loaded, Report};
 use crate::session::exit_class::ExitClass;
 use crate::session::machine::{Output, Session};
 use crate::session::network::{Device, Step};
+use crate::session::request::{Answer, Request};
+use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use rustls::time_provider::DefaultTimeProvider;
 
@@ -40,7 +41,8 @@ struct Scene {
     now: Instant,
     has_plan: bool,
     step: Option<Step>,
-    attempt: bool,
+    /// The attempt under way.
+    attempt: Option<AttemptId>,
     lookups: Vec<Report>,
     profile: Option<Report>,
     choice: u8,
@@ -69,7 +71,7 @@ impl Scene {
             now,
             has_plan: false,
             step: None,
-            attempt: false,
+            attempt: None,
             lookups: Vec::new(),
             profile: None,
             choice,
@@ -89,9 +91,13 @@ impl Scene {
             };
             assert!(!self.exited, "{effect:?} after the exit");
             match effect {
-                Effect::Connect(_) => {
-                    assert!(!self.attempt, "two attempts at once");
-                    self.attempt = true;
+                Effect::Tunnel(TunnelOrder::Begin(attempt)) => {
+                    assert!(self.attempt.is_none(), "two attempts at once");
+                    self.attempt = Some(attempt.id);
+                }
+                Effect::Tunnel(TunnelOrder::Abandon(id)) => {
+                    self.attempt = None;
+                    self.lookups.push(stopped(id));
                 }
                 Effect::Network(step) => {
                     assert!(self.step.is_none(), "two steps at once");
@@ -103,24 +109,18 @@ impl Scene {
                     lookup,
                     addresses: vec![address(1), address(2)],
                 }),
-                Effect::LoadProfile(_) => self.profile = Some(profile(self.choice)),
-                Effect::Abandon => {
-                    self.attempt = false;
-                    self.lookups.push(Report::Abandoned);
-                }
+                Effect::LoadProfile => self.profile = Some(profile(self.choice)),
                 Effect::Exit(_) => self.exited = true,
                 Effect::Announce(_)
                 | Effect::Attention(_)
                 | Effect::Connected(_)
                 | Effect::ExtendTimeout(_)
-                | Effect::Input(_)
                 | Effect::Ready
                 | Effect::Refresh
-                | Effect::Renegotiate
-                | Effect::Reply(..)
+                | Effect::Registered(_)
                 | Effect::Save(_)
-                | Effect::Stop
-                | Effect::Stopping => {}
+                | Effect::Stopping
+                | Effect::Tunnel(TunnelOrder::Input(_)) => {}
             }
         }
     }
@@ -128,14 +128,14 @@ impl Scene {
     fn happen(&mut self, what: u8) {
         let variant = what >> 4;
         match what & 15 {
-            0 => self.command(Command::Connect),
-            1 => self.command(Command::Pause {
+            0 => self.request(Request::Connect),
+            1 => self.request(Request::Pause {
                 reason: String::new(),
             }),
-            2 => self.command(Command::Resume),
-            3 => self.command(Command::Restart),
-            4 => self.command(Command::Reload),
-            5 => self.command(Command::ProvideInput(Answer {
+            2 => self.request(Request::Resume),
+            3 => self.request(Request::Restart),
+            4 => self.request(Request::Reload),
+            5 => self.request(Request::ProvideInput(Answer {
                 kind: 1,
                 group: u32::from(variant & 7),
                 number: u32::from(variant >> 3),
@@ -150,9 +150,9 @@ impl Scene {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn request(&mut self, request: Request) {
         // A refusal is an answer like any other.
-        let _answer = self.session.command(self.now, command);
+        let _answer = self.session.request(self.now, request);
         self.drain();
     }
 
@@ -186,7 +186,6 @@ impl Scene {
             self.has_plan = !matches!(step, Step::Revert);
             let device = matches!(step, Step::Apply(_)).then(|| Device {
                 name: "tun0".to_owned(),
-                path: "/".to_owned(),
             });
             self.report(Report::NetworkDone(device));
         } else if let Some(report) = self.profile.take().or_else(|| self.lookups.pop()) {
@@ -195,9 +194,9 @@ impl Scene {
     }
 
     fn event(&mut self, variant: u8) {
-        if !self.attempt {
+        let Some(id) = self.attempt else {
             return;
-        }
+        };
         let event = match variant {
             0 => Event::Stage(Stage::GettingConfig),
             1..=3 => Event::Pushed(Box::new(established(variant, self.now))),
@@ -213,11 +212,11 @@ impl Scene {
                 token: SecretText::from("t"),
             }),
             other => {
-                self.attempt = false;
+                self.attempt = None;
                 Event::Ended(ended(other))
             }
         };
-        self.report(Report::Event(event));
+        self.report(Report::Tunnel(id, TunnelReport::Event(event)));
     }
 
     /// After a disconnect everything comes to its end.
@@ -225,14 +224,13 @@ impl Scene {
         if self.exited {
             return;
         }
-        self.command(Command::Disconnect);
+        self.request(Request::Disconnect);
         for _ in 0..32 {
             if self.exited {
                 break;
             }
-            if self.attempt {
-                self.attempt = false;
-                self.report(Report::Event(Event::Ended(Ended::Stopped)));
+            if let Some(id) = self.attempt.take() {
+                self.report(stopped(id));
             } else {
                 self.finish();
             }
@@ -240,6 +238,10 @@ impl Scene {
         assert!(self.exited, "a disconnect ends the session");
         assert!(!self.has_plan, "and takes the network back");
     }
+}
+
+fn stopped(id: AttemptId) -> Report {
+    Report::Tunnel(id, TunnelReport::Event(Event::Ended(Ended::Stopped)))
 }
 
 fn ended(variant: u8) -> Ended {

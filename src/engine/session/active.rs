@@ -1,14 +1,13 @@
-//! `Live`: a session with a profile; what the user asks of it, and how it ends.
+//! `ActiveSession`: a session with a profile; what the user asks of it, and how it ends.
 
 use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
 use super::super::config::build::{ConnectionTemplate, TemplateError};
-use super::super::event::{PathLimit, Undecodable};
+use super::super::event::{Input, PathLimit, Undecodable};
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
-use super::command::{Accepted, Refusal};
 use super::context::{Autonomy, Context};
 use super::effect::{Effect, Loaded};
 use super::event_counters::CountedEvent;
@@ -17,9 +16,11 @@ use super::login::Login;
 use super::network::Network;
 use super::proxy_setup::ProxyLogin;
 use super::remotes::Remotes;
+use super::request::Refusal;
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
+use super::tunnel::TunnelOrder;
 
 /// A session with a profile.
 #[derive(Debug)]
@@ -41,7 +42,6 @@ pub(super) struct ActiveSession {
     pub(super) undecodable: Option<Undecodable>,
     /// The longest packets that the connection takes, if it has such a limit.
     pub(super) largest_payload: Option<u16>,
-    pub(super) config_path: String,
     /// Whether the tunnel ever carried traffic.
     pub(super) was_connected: bool,
     /// Whether the plan stays while we reconnect, as the profile or the server wants it.
@@ -58,11 +58,7 @@ impl ActiveSession {
     /// # Errors
     ///
     /// [`Refusal::ProfileUnusable`] for a profile without a remote.
-    pub(super) fn new(
-        context: &Context,
-        loaded: Loaded,
-        config_path: String,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn new(context: &Context, loaded: Loaded) -> Result<Self, Refusal> {
         let mut settings = Settings::new(&loaded.profile);
         let targets = std::mem::take(&mut settings.targets);
         let mut remotes = Remotes::new(targets)
@@ -90,7 +86,6 @@ impl ActiveSession {
             path_limit: None,
             undecodable: None,
             largest_payload: None,
-            config_path,
             was_connected: false,
             persist_tun: settings.persist_tun,
             trouble: None,
@@ -153,41 +148,36 @@ impl ActiveSession {
             | Phase::Connecting { .. }
             | Phase::Resolving { .. }
             | Phase::Waiting { .. } => {
-                context.announce_connection(StatusMinor::ConnReconnecting);
+                context.announce(Status::Reconnecting);
                 self.leave(context, now, Then::Again);
             }
         }
     }
 
     /// Begins, or says what is missing.
-    pub(super) fn connect(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn connect(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         let Phase::Ready { .. } = self.phase else {
-            return Ok(Accepted::Done);
+            return Ok(());
         };
         if !context.questions.is_complete() {
             return Err(Refusal::InputMissing);
         }
         self.start(context, now);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     fn start(&mut self, context: &mut Context, now: Instant) {
-        context.announce(Status::config_ok(&self.config_path));
+        context.announce(Status::ProfileLoaded);
         self.announce_attempt(context);
         self.begin(context, now);
     }
 
     fn announce_attempt(&self, context: &mut Context) {
-        let minor = if self.was_connected {
-            StatusMinor::ConnReconnecting
+        context.announce(if self.was_connected {
+            Status::Reconnecting
         } else {
-            StatusMinor::ConnConnecting
-        };
-        context.announce_connection(minor);
+            Status::Connecting
+        });
     }
 
     pub(super) fn pause(
@@ -195,7 +185,7 @@ impl ActiveSession {
         context: &mut Context,
         now: Instant,
         reason: &str,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<(), Refusal> {
         match self.phase {
             Phase::Paused
             | Phase::Leaving {
@@ -216,37 +206,33 @@ impl ActiveSession {
         }
         info!(reason, "pausing");
         context.event_counters.count(CountedEvent::Pause);
-        context.announce(Status::pausing(reason));
+        context.announce(Status::Pausing(reason.to_owned()));
         self.leave(context, now, Then::Pause);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
-    pub(super) fn resume(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn resume(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         match self.phase {
             Phase::Paused => {
                 info!("resuming");
-                context.announce_connection(StatusMinor::ConnResuming);
+                context.announce(Status::Resuming);
                 self.announce_attempt(context);
                 self.begin(context, now);
-                Ok(Accepted::Done)
+                Ok(())
             }
             Phase::Leaving {
                 then: Then::Pause,
                 manner,
                 give_up_at,
             } => {
-                context.announce_connection(StatusMinor::ConnResuming);
+                context.announce(Status::Resuming);
                 self.announce_attempt(context);
                 self.phase = Phase::Leaving {
                     then: Then::Again,
                     manner,
                     give_up_at,
                 };
-                Ok(Accepted::Done)
+                Ok(())
             }
             Phase::Ready { .. } => Err(Refusal::NotConnected),
             Phase::Closing { .. }
@@ -260,11 +246,7 @@ impl ActiveSession {
         }
     }
 
-    pub(super) fn restart(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn restart(&mut self, context: &mut Context, now: Instant) -> Result<(), Refusal> {
         match self.phase {
             Phase::Ready { .. } => return Err(Refusal::NotConnected),
             Phase::Closing { .. }
@@ -282,9 +264,9 @@ impl ActiveSession {
             | Phase::Waiting { .. } => {}
         }
         info!("restarting");
-        context.announce_connection(StatusMinor::ConnReconnecting);
+        context.announce(Status::Reconnecting);
         self.leave(context, now, Then::Again);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     /// Ends the session for good.
@@ -311,7 +293,7 @@ impl ActiveSession {
     pub(super) fn disconnect(&mut self, context: &mut Context, now: Instant) {
         if self.phase.has_attempt() {
             info!("disconnecting");
-            context.announce_connection(StatusMinor::ConnDisconnecting);
+            context.announce(Status::Disconnecting);
         }
         self.exit(context, now, ExitClass::AsAsked);
     }
@@ -326,11 +308,11 @@ impl ActiveSession {
             } => {}
             Phase::Leaving { then: next, .. } => *next = then,
             Phase::Configuring { .. } | Phase::Connected { .. } | Phase::Connecting { .. } => {
-                context.push(Effect::Stop);
+                context.push(Effect::Tunnel(TunnelOrder::Input(Input::Stop)));
                 self.phase = Phase::Leaving {
                     then,
                     manner: Manner::Polite,
-                    give_up_at: now + GOODBYE_TIME,
+                    give_up_at: now + STOP_TIME,
                 };
             }
             Phase::Closing { .. }
@@ -342,7 +324,7 @@ impl ActiveSession {
         }
     }
 
-    /// Makes a goodbye that is under way short.
+    /// Ends an attempt that is being left, without waiting for its exit notification.
     pub(super) fn abandon(&mut self, context: &mut Context, now: Instant) {
         if let Phase::Leaving {
             manner, give_up_at, ..
@@ -351,20 +333,8 @@ impl ActiveSession {
             if *manner == Manner::Polite {
                 *manner = Manner::Abandoned;
                 *give_up_at = now + ABANDON_TIME;
-                context.push(Effect::Abandon);
+                context.push(Effect::Tunnel(TunnelOrder::Abandon(context.attempt)));
             }
-        }
-    }
-
-    /// The attempt was ended without a goodbye.
-    pub(super) fn abandoned(&mut self, context: &mut Context, now: Instant) {
-        if let Phase::Leaving {
-            then,
-            manner: Manner::Abandoned,
-            ..
-        } = self.phase
-        {
-            self.proceed(context, now, then);
         }
     }
 
@@ -374,7 +344,7 @@ impl ActiveSession {
             Then::Again => self.begin(context, now),
             Then::Exit(class) => {
                 if context.autonomy == Autonomy::Commanded {
-                    context.announce_connection(StatusMinor::ConnDisconnected);
+                    context.announce(Status::Disconnected);
                 }
                 self.phase = Phase::Closing {
                     class,
@@ -393,7 +363,7 @@ impl ActiveSession {
                     self.want_no_network(context);
                 }
                 info!("paused");
-                context.announce_connection(StatusMinor::ConnPaused);
+                context.announce(Status::Paused);
             }
         }
     }
@@ -402,7 +372,7 @@ impl ActiveSession {
     pub(super) const fn deadline(&self) -> Option<(Instant, &'static str)> {
         match &self.phase {
             Phase::Closing { give_up_at, .. } => Some((*give_up_at, "take the network back")),
-            Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "say goodbye")),
+            Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "exit notification")),
             // The end of the step under way begins the attempt.
             Phase::Waiting { .. } if self.network.is_busy() => None,
             Phase::Waiting { until } => Some((*until, "next attempt")),
@@ -429,7 +399,7 @@ impl ActiveSession {
                 ..
             } => {
                 // Another attempt beside one that may still live would be one too many.
-                error!("the tunnel does not answer");
+                error!("the tunnel thread does not respond");
                 let then = match then {
                     Then::Exit(_) => then,
                     Then::Again | Then::Fail | Then::Pause => Then::Exit(ExitClass::Internal),
@@ -469,9 +439,9 @@ impl ActiveSession {
     }
 }
 
-/// How long a goodbye may take.
-const GOODBYE_TIME: Duration = Duration::from_secs(5);
-/// How long ending an attempt without a goodbye may take.
+/// How long ending an attempt may take, with its exit notification.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long ending an attempt without an exit notification may take.
 const ABANDON_TIME: Duration = Duration::from_secs(5);
 /// How long taking the network back may take.
 const CLOSING_TIME: Duration = Duration::from_secs(20);

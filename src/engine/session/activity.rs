@@ -7,7 +7,7 @@ use super::super::netplan::NetPlan;
 use super::active::ActiveSession;
 use super::machine::Session;
 use super::state::{Phase, State, Then};
-use super::status::{StatusMajor, StatusMinor};
+use super::status::Status;
 
 /// What a session is at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +126,9 @@ impl Session {
                 &question.description,
             ));
         }
-        if last.major() == StatusMajor::Session && last.minor() == StatusMinor::SessAuthUrl {
+        if let Status::OpenUrl(url) = last {
             let what = "waiting for a login in the web browser";
-            return Some(Activity::new(what, format!("open {}", last.message())));
+            return Some(Activity::new(what, format!("open {url}")));
         }
         live.login_pending
             .then(|| Activity::new("waiting for the login to be confirmed", "by a person"))

@@ -12,12 +12,13 @@ use super::super::event::Ended;
 use super::active::ActiveSession;
 use super::backoff::number_below;
 use super::context::{Autonomy, Context};
-use super::effect::{Effect, Launch};
+use super::effect::Effect;
 use super::event_counters::CountedEvent;
 use super::exit_class::ExitClass;
 use super::remotes::{Lookup, Moved, Next};
 use super::state::{Phase, Then, Way};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
+use super::tunnel::{Attempt, TunnelOrder};
 use super::user_input::InputGroup;
 use super::verdict::{Verdict, judge};
 
@@ -94,16 +95,17 @@ impl ActiveSession {
             transport: target.transport,
         };
         let proxy_setup = self.proxy_login.proxy_setup(remote.proxy.as_ref(), target);
-        let launch = Launch {
+        let attempt = Attempt {
+            id: context.new_attempt(),
             config: remote.attempt(endpoint, self.login.credentials(), self.login.token()),
             socket: remote.socket.clone(),
-            find_server: proxy_setup.as_ref().and_then(|_| target.own_lookup()),
+            server_lookup: proxy_setup.as_ref().and_then(|_| target.own_lookup()),
             proxy_setup,
             open_timeout: remote.open_timeout(),
             protect: self.network.device().map(|_| address.ip()),
         };
         context.event_counters.attempt();
-        context.push(Effect::Connect(Box::new(launch)));
+        context.push(Effect::Tunnel(TunnelOrder::Begin(Box::new(attempt))));
         self.login_pending = false;
         self.phase = Phase::Connecting {
             way: Way {
@@ -220,7 +222,7 @@ impl ActiveSession {
         };
         let delay = delay.max(not_before);
         if self.was_connected {
-            context.announce_connection(StatusMinor::ConnReconnecting);
+            context.announce(Status::Reconnecting);
         }
         self.release_network(context);
         self.trouble = Some(error.to_string());
@@ -261,7 +263,7 @@ impl ActiveSession {
         reason: &str,
     ) {
         error!(reason, "the session cannot go on");
-        context.announce(Status::connection(StatusMinor::ConnFailed, reason));
+        context.announce(Status::Failed(reason.to_owned()));
         let then = match context.autonomy {
             Autonomy::ByItself => Then::Exit(class),
             Autonomy::Commanded => Then::Fail,

@@ -9,7 +9,8 @@ use super::super::config::{Environment, PeerInfo};
 use super::effect::Effect;
 use super::event_counters::EventCounters;
 use super::saved::Saved;
-use super::status::{Status, StatusBoard, StatusMinor};
+use super::status::{Status, StatusBoard};
+use super::tunnel::AttemptId;
 use super::user_input::{Attention, UserInputQueue};
 
 /// What the front wants of a session.
@@ -64,7 +65,7 @@ pub enum ReadyWhen {
 pub enum Autonomy {
     /// We ourselves: we connect as soon as no question is open, and a failure is the end.
     ByItself,
-    /// Somebody who gives commands: after a failure we wait for one.
+    /// Somebody who makes requests: after a failure we wait for one.
     Commanded,
 }
 
@@ -80,6 +81,8 @@ pub(super) struct Context {
     pub(super) questions: UserInputQueue,
     pub(super) board: StatusBoard,
     pub(super) event_counters: EventCounters,
+    /// The last attempt that was begun.
+    pub(super) attempt: AttemptId,
     pub(super) effects: VecDeque<Effect>,
     ready: Option<ReadyWhen>,
 }
@@ -100,6 +103,7 @@ impl Context {
             questions: UserInputQueue::default(),
             board: StatusBoard::default(),
             event_counters: EventCounters::default(),
+            attempt: AttemptId::default(),
             effects: VecDeque::new(),
             ready: Some(policy.ready),
         }
@@ -107,6 +111,12 @@ impl Context {
 
     pub(super) fn random(&self) -> &dyn SecureRandom {
         self.environment.provider.secure_random
+    }
+
+    /// The number of a new attempt; reports of all others are ignored from here on.
+    pub(super) fn new_attempt(&mut self) -> AttemptId {
+        self.attempt.0 += 1;
+        self.attempt
     }
 
     pub(super) fn push(&mut self, effect: Effect) {
@@ -119,10 +129,6 @@ impl Context {
         }
     }
 
-    pub(super) fn announce_connection(&mut self, minor: StatusMinor) {
-        self.announce(Status::connection(minor, ""));
-    }
-
     /// Has the session saved, if it outlives the process.
     pub(super) fn save(&mut self, saved: &Saved) {
         if self.saves {
@@ -132,7 +138,7 @@ impl Context {
 
     /// Tells the user that they are asked for something.
     pub(super) fn require_user(&mut self, attention: Attention) {
-        let status = Status::require_user(&attention.message);
+        let status = Status::InputRequired(attention.message.clone());
         self.push(Effect::Attention(attention));
         self.announce(status);
     }

@@ -17,12 +17,31 @@ use super::exit_class::ExitClass;
 use super::network::Device;
 use super::questions::{PERSON, ask_pending};
 use super::state::{Phase, Then, Way};
-use super::status::{Status, StatusMinor};
+use super::status::Status;
+use super::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use super::user_input::{Attention, InputGroup};
 
 impl ActiveSession {
+    /// The tunnel says something of an attempt; of one that is over it is ignored.
+    pub(super) fn on_tunnel(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: AttemptId,
+        report: TunnelReport,
+    ) {
+        if id != context.attempt {
+            debug!(attempt = %id, "a report of an attempt that is over is ignored");
+            return;
+        }
+        match report {
+            TunnelReport::Event(event) => self.on_event(context, now, event),
+            TunnelReport::Opened { local, peer } => self.opened(local, peer),
+        }
+    }
+
     /// The connection says something.
-    pub(super) fn on_event(&mut self, context: &mut Context, now: Instant, event: Event) {
+    fn on_event(&mut self, context: &mut Context, now: Instant, event: Event) {
         if let Event::Ended(ended) = event {
             return self.attempt_ended(context, now, ended);
         }
@@ -54,7 +73,7 @@ impl ActiveSession {
             Event::LargestPayload(payload) => self.largest_payload = Some(payload),
             Event::OpenUrl(url) => {
                 context.push(Effect::Attention(Attention::new(InputGroup::OpenUrl, &url)));
-                context.announce(Status::open_url(&url));
+                context.announce(Status::OpenUrl(url));
                 if context.autonomy == Autonomy::ByItself {
                     context.push(Effect::ExtendTimeout(PERSON));
                 }
@@ -73,7 +92,7 @@ impl ActiveSession {
     }
 
     /// The transport is open.
-    pub(super) fn opened(&mut self, local: SocketAddr, peer: SocketAddr) {
+    fn opened(&mut self, local: SocketAddr, peer: SocketAddr) {
         debug!(%local, %peer, "the transport is open");
         if let Phase::Connecting { way, .. } = &mut self.phase {
             way.relay = Some(peer.ip()).filter(|relay| *relay != way.address.ip());
@@ -233,7 +252,7 @@ impl ActiveSession {
                 cipher = %summary.cipher,
                 "connected"
             );
-            context.announce_connection(StatusMinor::ConnConnected);
+            context.announce(Status::Connected);
             context.push(Effect::Connected(summary.clone()));
             context.reached(ReadyWhen::Connected);
             self.phase = Phase::Connected {
@@ -321,7 +340,7 @@ impl ActiveSession {
         match self.phase {
             Phase::Configuring { .. } | Phase::Connected { .. } => {
                 context.push(Effect::Refresh);
-                context.push(Effect::Input(Input::PathChanged));
+                self.tell(context, Input::PathChanged);
             }
             // Servers do not take a handshake from another address than it began from. Once they have the login it is
             // worth waiting for their answer all the same: it may be good for one use only.
@@ -346,7 +365,7 @@ impl ActiveSession {
     /// Tells the connection, if it stands.
     pub(super) fn tell(&self, context: &mut Context, input: Input) {
         if let Phase::Configuring { .. } | Phase::Connected { .. } = self.phase {
-            context.push(Effect::Input(input));
+            context.push(Effect::Tunnel(TunnelOrder::Input(input)));
         }
     }
 

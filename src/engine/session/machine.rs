@@ -1,20 +1,20 @@
-//! `Session`: command, report or deadline in; effects out.
+//! `Session`: request, report or deadline in; effects out.
 
 use std::time::Instant;
 
 use tracing::{error, info, warn};
 
 use super::super::config::Environment;
-use super::super::event::{Ended, Input};
+use super::super::event::Input;
 use super::active::ActiveSession;
-use super::command::{Accepted, Command, Confirmation, Refusal, Ticket};
 use super::context::{Context, Policy, ReadyWhen, Registration};
-use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
+use super::effect::{Effect, Loaded, Report, Summary};
 use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
+use super::request::{Refusal, Request};
 use super::state::{Phase, State};
-use super::status::{Status, StatusMajor, StatusMinor};
+use super::status::Status;
 use super::user_input::UserInputQueue;
 
 /// One session, from registration to exit. Owns no socket, reads no clock, waits for nothing.
@@ -51,12 +51,8 @@ impl Session {
                 (State::Unregistered { give_up_at }, Some(token))
             }
             Registration::None => {
-                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
-                let state = State::Loading {
-                    ticket: None,
-                    config_path: String::new(),
-                };
-                (state, None)
+                context.push(Effect::LoadProfile);
+                (State::Loading { registering: false }, None)
             }
         };
         Self {
@@ -66,29 +62,28 @@ impl Session {
         }
     }
 
-    /// Takes a command.
+    /// Takes a request.
     ///
     /// # Errors
     ///
-    /// Why it is not obeyed. [`Command::Disconnect`] and [`Command::ForceShutdown`] always are.
-    pub fn command(&mut self, now: Instant, command: Command) -> Result<Accepted, Refusal> {
-        match command {
-            Command::Confirm(confirmation) => return self.confirm(confirmation),
-            Command::Disconnect => {
+    /// Why it is not met. [`Request::Disconnect`] and [`Request::ForceShutdown`] always are.
+    pub fn request(&mut self, now: Instant, request: Request) -> Result<(), Refusal> {
+        match request {
+            Request::Disconnect => {
                 self.disconnect(now);
-                return Ok(Accepted::Done);
+                return Ok(());
             }
-            Command::ForceShutdown => {
+            Request::ForceShutdown => {
                 self.force_shutdown(now);
-                return Ok(Accepted::Done);
+                return Ok(());
             }
-            Command::Connect
-            | Command::Pause { .. }
-            | Command::ProvideInput(_)
-            | Command::Reload
-            | Command::Renegotiate
-            | Command::Restart
-            | Command::Resume => {}
+            Request::Register { token } => return self.register(&token),
+            Request::Connect
+            | Request::Pause { .. }
+            | Request::ProvideInput(_)
+            | Request::Reload
+            | Request::Restart
+            | Request::Resume => {}
         }
         let context = &mut self.context;
         let State::Active(live) = &mut self.state else {
@@ -99,24 +94,18 @@ impl Session {
                 }
             });
         };
-        let accepted = match command {
-            Command::Connect => live.connect(context, now),
-            Command::Pause { reason } => live.pause(context, now, &reason),
-            Command::ProvideInput(answer) => live.provide(context, now, &answer),
-            Command::Reload => {
+        let accepted = match request {
+            Request::Connect => live.connect(context, now),
+            Request::Pause { reason } => live.pause(context, now, &reason),
+            Request::ProvideInput(answer) => live.provide(context, now, &answer),
+            Request::Reload => {
                 info!("reading the profile again");
-                context.push(Effect::LoadProfile(ProfileSource::FrontEnd));
-                Ok(Accepted::Done)
+                context.push(Effect::LoadProfile);
+                Ok(())
             }
-            Command::Renegotiate => {
-                context.push(Effect::Renegotiate);
-                Ok(Accepted::Done)
-            }
-            Command::Restart => live.restart(context, now),
-            Command::Resume => live.resume(context, now),
-            Command::Confirm(_) | Command::Disconnect | Command::ForceShutdown => {
-                Ok(Accepted::Done)
-            }
+            Request::Restart => live.restart(context, now),
+            Request::Resume => live.resume(context, now),
+            Request::Disconnect | Request::ForceShutdown | Request::Register { .. } => Ok(()),
         };
         self.finish_if_closed(now);
         accepted
@@ -134,20 +123,14 @@ impl Session {
             return;
         };
         match report {
-            Report::Abandoned => live.abandoned(context, now),
-            Report::AttemptFailed(error) => {
-                live.attempt_ended(context, now, Ended::Failed(error));
-            }
-            Report::Event(event) => live.on_event(context, now, event),
             Report::NetworkDone(device) => live.network_done(context, now, device),
             Report::NetworkFailed { class, reason } => {
                 live.network_failed(context, now, class, &reason);
             }
             Report::NobodyToAsk(reason) => live.unanswerable(context, now, &reason),
-            Report::Opened { local, peer } => live.opened(local, peer),
             Report::PathChanged => live.path_changed(context, now),
             Report::PathLost => {
-                warn!("no way leads to the server");
+                warn!("no route to the server");
                 live.tell(context, Input::PathLost);
             }
             Report::Profile(_) => {}
@@ -157,6 +140,7 @@ impl Session {
             Report::ResolverRestarted => live.resolver_restarted(context),
             Report::Suspending => info!("the machine is about to sleep"),
             Report::TunLost(reason) => live.device_lost(context, now, &reason),
+            Report::Tunnel(id, report) => live.on_tunnel(context, now, id, report),
             Report::Woke(slept) => {
                 info!(seconds = slept.as_secs(), "the machine woke up");
                 live.path_changed(context, now);
@@ -218,7 +202,7 @@ impl Session {
             return Err(Refusal::MissingCredentials);
         }
         let last = self.context.board.last();
-        if last.major() == StatusMajor::Session && last.minor() == StatusMinor::SessAuthUrl {
+        if matches!(last, Status::OpenUrl(_)) {
             return Err(Refusal::PendingWebAuthentication);
         }
         Ok(())
@@ -286,29 +270,21 @@ impl Session {
         }
     }
 
-    fn confirm(&mut self, confirmation: Confirmation) -> Result<Accepted, Refusal> {
+    fn register(&mut self, token: &str) -> Result<(), Refusal> {
         let State::Unregistered { .. } = self.state else {
             return Err(Refusal::AlreadyRegistered);
         };
-        if self.token.as_ref() != Some(&confirmation.token) {
+        if self.token.as_deref() != Some(token) {
             return Err(Refusal::WrongToken);
         }
-        let ticket = confirmation.ticket;
-        self.state = State::Loading {
-            ticket: Some(ticket),
-            config_path: confirmation.config_path.clone(),
-        };
-        self.context
-            .push(Effect::LoadProfile(ProfileSource::Manager(confirmation)));
-        Ok(Accepted::Later(ticket))
+        self.state = State::Loading { registering: true };
+        self.context.push(Effect::LoadProfile);
+        Ok(())
     }
 
     fn profile(&mut self, now: Instant, outcome: Result<Box<Loaded>, Refusal>) {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Loading {
-                ticket,
-                config_path,
-            } => self.first_profile(now, outcome, ticket, &config_path),
+            State::Loading { registering } => self.first_profile(now, outcome, registering),
             State::Active(live) => self.next_profile(now, outcome, live),
             state @ (State::Done | State::Unregistered { .. }) => self.state = state,
         }
@@ -318,34 +294,33 @@ impl Session {
         &mut self,
         now: Instant,
         outcome: Result<Box<Loaded>, Refusal>,
-        ticket: Option<Ticket>,
-        config_path: &str,
+        registering: bool,
     ) {
         let live = outcome.and_then(|loaded| {
-            let mut live = ActiveSession::new(&self.context, *loaded, config_path.to_owned())?;
+            let mut live = ActiveSession::new(&self.context, *loaded)?;
             if let Some(saved) = self.context.saved.take() {
                 live.restore(saved);
             }
             live.prepare(&mut self.context)?;
             Ok(live)
         });
-        let reply = match live {
+        let registered = match live {
             Ok(live) => {
                 let name = live.loaded.name.clone();
-                self.context.announce(Status::config_ok(config_path));
+                self.context.announce(Status::ProfileLoaded);
                 self.state = State::Active(Box::new(live));
                 Ok(name)
             }
             Err(refusal) => {
                 error!(reason = %refusal, "the session cannot begin");
-                let status = Status::config_error(config_path, &refusal.to_string());
+                let status = Status::ProfileInvalid(refusal.to_string());
                 self.context.announce(status);
                 Err(refusal)
             }
         };
-        let usable = reply.is_ok();
-        if let Some(ticket) = ticket {
-            self.context.push(Effect::Reply(ticket, reply));
+        let usable = registered.is_ok();
+        if registering {
+            self.context.push(Effect::Registered(registered));
         }
         if !usable {
             return self.exit(ExitClass::ProfileUnusable);
@@ -364,8 +339,7 @@ impl Session {
         mut live: Box<ActiveSession>,
     ) {
         let context = &mut self.context;
-        let fresh = outcome
-            .and_then(|loaded| ActiveSession::new(context, *loaded, live.config_path.clone()));
+        let fresh = outcome.and_then(|loaded| ActiveSession::new(context, *loaded));
         match fresh {
             Ok(mut fresh) => {
                 fresh.inherit(*live);
@@ -415,7 +389,7 @@ impl Session {
         let context = &mut self.context;
         // Who was never taken on has nothing to wait for, and an end before READY is a failure to the service manager.
         context.reached(ReadyWhen::TakenOn);
-        context.announce_connection(StatusMinor::ConnDone);
+        context.announce(Status::Done(String::new()));
         context.push(Effect::Exit(class));
     }
 }

@@ -33,8 +33,6 @@ pub enum Step {
 pub struct Device {
     /// Its name, such as `tun0`.
     pub name: String,
-    /// Its object path at netcfg, or `/`.
-    pub path: String,
 }
 
 #[derive(Debug, Default)]
@@ -191,7 +189,6 @@ mod tests {
     fn device() -> Device {
         Device {
             name: "tun0".to_owned(),
-            path: "/".to_owned(),
         }
     }
 

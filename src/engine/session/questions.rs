@@ -9,13 +9,14 @@ use super::super::error::ProxyKind;
 use super::super::event::Input;
 use super::super::secret::SecretText;
 use super::active::ActiveSession;
-use super::command::{Accepted, Answer, Refusal};
 use super::context::{Autonomy, Context};
 use super::effect::Effect;
 use super::exit_class::ExitClass;
 use super::login::Missing;
+use super::request::{Answer, Refusal};
 use super::state::Phase;
 use super::status::Status;
+use super::tunnel::TunnelOrder;
 use super::user_input::{
     AUTH_PENDING, Attention, DYNAMIC_CHALLENGE, InputGroup, PASSPHRASE, PASSWORD, PROXY_PASSWORD,
     PROXY_USERNAME, STATIC_CHALLENGE, USERNAME, Visibility,
@@ -73,7 +74,7 @@ impl ActiveSession {
             context.questions.ask_dynamic_challenge(challenge);
             let attention = Attention::new(InputGroup::DynamicChallenge, &challenge.text);
             context.push(Effect::Attention(attention));
-            context.announce(Status::require_user("Dynamic Challenge"));
+            context.announce(Status::InputRequired("Dynamic Challenge".to_owned()));
         }
     }
 
@@ -118,7 +119,7 @@ impl ActiveSession {
         context: &mut Context,
         now: Instant,
         answer: &Answer,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<(), Refusal> {
         let Answer {
             kind,
             group,
@@ -128,7 +129,7 @@ impl ActiveSession {
         let (name, value) = context.questions.provide(*kind, *group, *number, value)?;
         self.take_answer(context, name, value);
         self.get_going(context, now);
-        Ok(Accepted::Done)
+        Ok(())
     }
 
     fn take_answer(&mut self, context: &mut Context, name: &str, value: SecretText) {
@@ -140,7 +141,9 @@ impl ActiveSession {
             PASSPHRASE => self.try_passphrase(context, value),
             PROXY_USERNAME => self.proxy_login.set_username(value.expose()),
             PROXY_PASSWORD => self.proxy_login.set_password(value),
-            AUTH_PENDING => context.push(Effect::Input(Input::Answer(value))),
+            AUTH_PENDING => {
+                context.push(Effect::Tunnel(TunnelOrder::Input(Input::Answer(value))));
+            }
             _ => {}
         }
     }
@@ -173,7 +176,7 @@ fn ask_proxy(context: &mut Context, kind: ProxyKind) {
     }
     context.questions.ask_proxy_credentials(kind);
     context.push(Effect::Attention(Attention::new(InputGroup::HttpProxy, "")));
-    context.announce(Status::require_user(&format!("{kind} proxy credentials")));
+    context.announce(Status::InputRequired(format!("{kind} proxy credentials")));
 }
 
 pub(super) fn ask_pending(context: &mut Context, echo: bool, response_required: bool, text: &str) {

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::super::event::{Established, Stage};
 use super::active::ActiveSession;
-use super::command::Ticket;
 use super::effect::Summary;
 use super::exit_class::ExitClass;
 use super::remotes::Lookup;
@@ -19,10 +18,8 @@ pub(super) enum State {
     Active(Box<ActiveSession>),
     /// The profile is being fetched.
     Loading {
-        /// Whom to answer.
-        ticket: Option<Ticket>,
-        /// The profile's object path, or nothing.
-        config_path: String,
+        /// Whether somebody waits for the session to be registered.
+        registering: bool,
     },
     /// The session manager has not taken us on.
     Unregistered {
@@ -41,7 +38,7 @@ pub(super) enum Phase {
         /// When we leave all the same.
         give_up_at: Instant,
     },
-    /// The server let us in; the network is being set up.
+    /// The server has authenticated us; the network is being set up.
     Configuring {
         /// Where the attempt goes.
         way: Way,
@@ -119,9 +116,9 @@ pub(super) enum Then {
 /// How hard an attempt is being ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// At once, without a goodbye.
+    /// At once, without an exit notification.
     Abandoned,
-    /// With a goodbye to the server.
+    /// With an exit notification to the server.
     Polite,
 }
 

@@ -8,7 +8,7 @@ use crate::log::bus_layer::bus_layer;
 use crate::openvpn3::administration::INTERFACE;
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
 use crate::openvpn3::session_object::SessionObject;
-use openvpn_engine::session::{Status, StatusMinor};
+use openvpn_engine::session::Status;
 use tokio::sync::mpsc;
 use zbus::zvariant::OwnedValue;
 
@@ -59,7 +59,7 @@ fn root_is_told_what_a_managed_session_is_doing() {
         assert!(matches!(asked.ask, Ask::View));
         let view = View {
             session_path: Some(PATH.to_owned()),
-            status: Status::connection(StatusMinor::ConnConnected, ""),
+            status: Status::Connected,
             ..View::default()
         };
         drop(asked.answer.send(Ok(Told::View(Box::new(view)))));

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::bus::names;
-use crate::control::call::{Ask, Call, Told, View};
+use crate::control::call::{Ask, Call, Confirmation, Told, View};
 use crate::log::bus_layer::bus_layer;
+use crate::openvpn3::announcer::Announcer;
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
-use crate::openvpn3::session_object::{Announcer, ServedUntil, SessionObject};
+use crate::openvpn3::session_object::{ServedUntil, SessionObject};
 use openvpn_engine::session::Refusal;
 use openvpn_engine::session::{Attention, InputGroup, Question, Visibility};
-use openvpn_engine::session::{Status, StatusMinor};
+use openvpn_engine::session::{Request, Status};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use zbus::Message;
@@ -170,11 +171,11 @@ fn a_session_is_registered_as_running_managers_do_it() {
             )
             .await;
         let asked = scene.asked().await;
-        let Ask::Confirm {
+        let Ask::Confirm(Confirmation {
             token,
             session_path,
             config_path,
-        } = asked.ask
+        }) = asked.ask
         else {
             panic!("asked for something else");
         };
@@ -183,7 +184,7 @@ fn a_session_is_registered_as_running_managers_do_it() {
         assert_eq!(config_path, "/configuration/1");
         scene
             .announcer
-            .status(&Status::config_ok("/configuration/1"));
+            .status(&Status::ProfileLoaded, "/configuration/1");
         drop(asked.answer.send(Ok(Told::Name("office".to_owned()))));
 
         // T3: assigned after it was attached, with the same interface.
@@ -223,10 +224,10 @@ fn the_published_form_of_the_confirmation_is_understood_too() {
         let asked = scene.asked().await;
         assert!(matches!(
             asked.ask,
-            Ask::Confirm {
+            Ask::Confirm(Confirmation {
                 session_path: None,
                 ..
-            }
+            })
         ));
         drop(asked.answer.send(Ok(Told::Name("office".to_owned()))));
         let answer = answer.await.expect("answered");
@@ -270,7 +271,7 @@ fn t7_a_ping_is_answered_while_another_call_waits_and_goes_through_the_loop() {
             )
             .await;
         let waiting = scene.asked().await;
-        assert!(matches!(waiting.ask, Ask::Connect));
+        assert!(matches!(waiting.ask, Ask::Request(Request::Connect)));
 
         let pong = scene.told("Ping", Ok(Told::Done)).await;
         assert!(pong.body().deserialize::<bool>().expect("(b)"));
@@ -385,9 +386,7 @@ fn a_log_level_out_of_range_is_refused() {
 fn t31_statuses_go_to_the_two_services_and_to_nobody_else() {
     on_one_thread(async {
         let mut scene = Scene::begin().await;
-        scene
-            .announcer
-            .status(&Status::connection(StatusMinor::ConnConnecting, ""));
+        scene.announcer.status(&Status::Connecting, "");
         scene.announcer.attention(Attention::new(
             InputGroup::UserPassword,
             "credentials needed",
@@ -506,7 +505,10 @@ fn t28_a_lost_session_manager_ends_the_session() {
     on_one_thread(async {
         let mut scene = Scene::begin().await;
         scene.bus.change_owner(names::SESSIONS, None).await;
-        assert!(matches!(scene.asked().await.ask, Ask::Disconnect));
+        assert!(matches!(
+            scene.asked().await.ask,
+            Ask::Request(Request::Disconnect)
+        ));
         let (_, text) = error_of(&scene.call(MANAGER, "Ping", &()).await);
         assert!(text.contains("has no owner"), "{text}");
     });
@@ -525,9 +527,7 @@ fn a_restarted_log_service_listens_again() {
             );
             scene.bus.answer(&attach, &()).await;
         }
-        scene
-            .announcer
-            .status(&Status::connection(StatusMinor::ConnConnected, ""));
+        scene.announcer.status(&Status::Connected, "");
         let receivers: Vec<String> = [
             scene.bus.expect("StatusChange").await,
             scene.bus.expect("StatusChange").await,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::scene::{Scene, device, lost, start};
 use crate::event::{Event, KeyTimes, Stage};
-use crate::session::command::Command;
 use crate::session::effect::Report;
+use crate::session::request::Request;
 
 fn words(scene: &Scene) -> (String, String) {
     let activity = scene.session.activity();
@@ -19,11 +19,11 @@ fn every_step_of_an_attempt_has_its_words() {
     assert!(words(&scene).1.starts_with("looking up "));
     scene.resolve();
     assert!(words(&scene).1.starts_with("opening a connection to "));
-    scene.report(Report::Event(Event::Stage(Stage::Waiting)));
+    scene.event(Event::Stage(Stage::Waiting));
     assert!(words(&scene).1.starts_with("waiting for an answer from "));
-    scene.report(Report::Event(Event::AuthPending {
+    scene.event(Event::AuthPending {
         timeout_seconds: 30,
-    }));
+    });
     assert_eq!(words(&scene).0, "waiting for the login to be confirmed");
     scene.push(1500);
     assert_eq!(words(&scene).1, "setting up the network");
@@ -47,7 +47,7 @@ fn a_lost_connection_says_what_happened_until_the_next_one_stands() {
 #[test]
 fn the_last_words_are_those_of_the_status() {
     let mut scene = Scene::connected(false);
-    scene.command(Command::Disconnect).unwrap();
+    scene.request(Request::Disconnect).unwrap();
     assert_eq!(scene.session.activity(), None);
 }
 
@@ -58,7 +58,7 @@ fn a_renewed_key_has_a_new_age() {
         negotiated_at: start() + Duration::from_secs(5),
         renewal_at: None,
     };
-    scene.report(Report::Event(Event::KeyRenewed { key_id: 1, times }));
+    scene.event(Event::KeyRenewed { key_id: 1, times });
     let established = scene.session.established().unwrap();
     assert_eq!(established.key_times, times);
 }

@@ -5,6 +5,7 @@
 )]
 
 mod activity;
+mod attempts;
 mod proxy;
 mod scene;
 mod walk;
@@ -12,12 +13,13 @@ mod walk;
 use std::time::Duration;
 
 use self::scene::{Scene, device, lost, profile, profile_with, start};
-use super::command::{Accepted, Answer, Command, Confirmation, Refusal, Ticket};
 use super::effect::{Effect, Report};
 use super::exit_class::ExitClass;
 use super::network::Step;
+use super::request::{Answer, Refusal, Request};
 use super::saved::Saved;
-use super::status::StatusMinor;
+use super::status::Status;
+use super::tunnel::TunnelOrder;
 use super::user_input::InputError;
 use super::{Autonomy, Registration};
 use crate::error::ConnectionError;
@@ -36,38 +38,46 @@ fn a_session_goes_from_profile_to_connected_by_itself() {
     assert!(scene.said.iter().any(|e| matches!(e, Effect::Ready)));
     assert!(scene.said.iter().any(|e| matches!(e, Effect::Connected(_))));
     assert_eq!(
-        scene.minors(),
+        scene.announced(),
         [
-            StatusMinor::CfgOk,
-            StatusMinor::CfgOk,
-            StatusMinor::ConnConnecting,
-            StatusMinor::ConnConnected
+            &Status::ProfileLoaded,
+            &Status::ProfileLoaded,
+            &Status::Connecting,
+            &Status::Connected
         ]
     );
 }
 
 #[test]
-fn a_disconnect_says_goodbye_takes_the_network_back_and_exits() {
+fn a_disconnect_sends_an_exit_notification_takes_the_network_back_and_exits() {
     let mut scene = Scene::connected(true);
-    scene.command(Command::Disconnect).unwrap();
-    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.request(Request::Disconnect).unwrap();
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Tunnel(TunnelOrder::Input(Input::Stop)))
+    ));
+    scene.event(Event::Ended(Ended::Stopped));
     assert!(matches!(
         scene.said.last(),
         Some(Effect::Network(Step::Revert))
     ));
     scene.report(Report::NetworkDone(None));
     assert_eq!(scene.exit_class(), Some(ExitClass::AsAsked));
-    assert!(scene.command(Command::Connect).is_err());
-    assert!(scene.command(Command::Disconnect).is_ok());
+    assert!(scene.request(Request::Connect).is_err());
+    assert!(scene.request(Request::Disconnect).is_ok());
 }
 
 #[test]
 fn a_tunnel_that_does_not_stop_is_abandoned_in_bounded_time() {
     let mut scene = Scene::connected(false);
-    scene.command(Command::Disconnect).unwrap();
+    scene.request(Request::Disconnect).unwrap();
     scene.wait();
-    assert!(scene.said.iter().any(|e| matches!(e, Effect::Abandon)));
+    assert!(
+        scene
+            .said
+            .iter()
+            .any(|e| matches!(e, Effect::Tunnel(TunnelOrder::Abandon(_))))
+    );
     scene.wait();
     assert!(matches!(scene.steps()[..], [Step::Revert]));
     scene.wait();
@@ -78,7 +88,7 @@ fn a_tunnel_that_does_not_stop_is_abandoned_in_bounded_time() {
 fn a_lost_server_is_tried_again_and_the_network_is_untouched_with_persist_tun() {
     let mut scene = Scene::connected(true);
     scene.fail(lost());
-    assert_eq!(scene.minors(), [StatusMinor::ConnReconnecting]);
+    assert_eq!(scene.announced(), [&Status::Reconnecting]);
     let waited = scene.wait();
     assert!(waited >= Duration::from_millis(750) && waited <= Duration::from_millis(1250));
     assert!(scene.has_connected_to_server());
@@ -134,8 +144,11 @@ fn a_device_that_is_lost_while_it_is_set_up_is_made_again() {
     scene.push(1400);
     assert!(matches!(scene.steps()[..], [Step::Change { .. }]));
     scene.report(Report::TunLost("it was deleted".to_owned()));
-    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Tunnel(TunnelOrder::Input(Input::Stop)))
+    ));
+    scene.event(Event::Ended(Ended::Stopped));
     scene.report(Report::NetworkDone(None));
     assert!(matches!(scene.steps()[..], [_, Step::Revert]));
     scene.report(Report::NetworkDone(None));
@@ -168,8 +181,8 @@ fn without_persist_tun_the_network_is_taken_back_before_the_next_attempt() {
 #[test]
 fn a_restart_without_persist_tun_waits_for_the_network_and_not_by_the_clock() {
     let mut scene = Scene::connected(false);
-    scene.command(Command::Restart).unwrap();
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.request(Request::Restart).unwrap();
+    scene.event(Event::Ended(Ended::Stopped));
     assert!(matches!(scene.steps()[..], [Step::Revert]));
     assert_eq!(
         scene.drain(),
@@ -188,7 +201,10 @@ fn a_refused_login_ends_a_session_that_acts_by_itself() {
         reason: "no".to_owned(),
     });
     assert_eq!(scene.exit_class(), Some(ExitClass::AuthenticationFailed));
-    assert!(scene.minors().contains(&StatusMinor::ConnAuthFailed));
+    assert!(matches!(
+        scene.announced()[..],
+        [.., Status::AuthenticationFailed(_), _]
+    ));
 }
 
 #[test]
@@ -209,25 +225,26 @@ fn an_unreachable_server_is_given_up_after_connect_retry_max_rounds() {
 fn questions_hold_the_first_attempt_back_until_they_are_answered() {
     let mut scene = Scene::new(Registration::None, Autonomy::ByItself);
     scene.report(Report::Profile(Ok(profile(false, true))));
-    assert!(scene.minors().contains(&StatusMinor::CfgRequireUser));
+    let asked = |status: &&Status| matches!(status, Status::InputRequired(_));
+    assert!(scene.announced().iter().any(asked));
     assert_eq!(
         scene.session.check_ready(),
         Err(Refusal::MissingCredentials)
     );
     let answer = |number| {
-        Command::ProvideInput(Answer {
+        Request::ProvideInput(Answer {
             kind: 1,
             group: 1,
             number,
             value: SecretText::from("x"),
         })
     };
-    scene.command(answer(0)).unwrap();
+    scene.request(answer(0)).unwrap();
     assert!(!scene.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
-    scene.command(answer(1)).unwrap();
+    scene.request(answer(1)).unwrap();
     assert!(scene.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
     assert_eq!(
-        scene.command(answer(1)),
+        scene.request(answer(1)),
         Err(Refusal::Input(InputError::NotRequired))
     );
 }
@@ -239,25 +256,20 @@ fn a_managed_session_is_confirmed_once_and_with_its_token() {
         give_up_at: start() + Duration::from_secs(60),
     };
     let mut scene = Scene::new(registration, Autonomy::Commanded);
-    let confirm = |token: &str| {
-        Command::Confirm(Confirmation {
-            ticket: Ticket(7),
-            token: token.to_owned(),
-            session_path: None,
-            config_path: "/c".to_owned(),
-        })
+    let confirm = |token: &str| Request::Register {
+        token: token.to_owned(),
     };
-    assert_eq!(scene.command(Command::Connect), Err(Refusal::NotRegistered));
-    assert_eq!(scene.command(confirm("F")), Err(Refusal::WrongToken));
-    assert_eq!(scene.command(confirm("T")), Ok(Accepted::Later(Ticket(7))));
-    assert_eq!(scene.command(confirm("T")), Err(Refusal::AlreadyRegistered));
+    assert_eq!(scene.request(Request::Connect), Err(Refusal::NotRegistered));
+    assert_eq!(scene.request(confirm("F")), Err(Refusal::WrongToken));
+    assert_eq!(scene.request(confirm("T")), Ok(()));
+    assert_eq!(scene.request(confirm("T")), Err(Refusal::AlreadyRegistered));
     assert!(!scene.said.iter().any(|it| matches!(it, Effect::Ready)));
     scene.report(Report::Profile(Ok(profile(false, false))));
     assert!(matches!(
         scene.said.as_slice(),
-        [.., Effect::Reply(Ticket(7), Ok(name)), Effect::Ready] if name == "office"
+        [.., Effect::Registered(Ok(name)), Effect::Ready] if name == "office"
     ));
-    assert!(scene.command(Command::Connect).is_ok());
+    assert!(scene.request(Request::Connect).is_ok());
     scene.resolve();
     scene.fail(ConnectionError::AuthFailed {
         reason: String::new(),
@@ -281,22 +293,22 @@ fn nobody_confirming_ends_the_process() {
 #[test]
 fn a_pause_keeps_the_session_and_a_resume_connects_again() {
     let mut scene = Scene::connected(true);
-    assert_eq!(scene.command(Command::Resume), Err(Refusal::NotPaused));
-    let pause = || Command::Pause {
+    assert_eq!(scene.request(Request::Resume), Err(Refusal::NotPaused));
+    let pause = || Request::Pause {
         reason: "lunch\n".to_owned(),
     };
-    scene.command(pause()).unwrap();
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
-    assert_eq!(scene.command(pause()), Err(Refusal::AlreadyPaused));
+    scene.request(pause()).unwrap();
+    scene.event(Event::Ended(Ended::Stopped));
+    assert_eq!(scene.request(pause()), Err(Refusal::AlreadyPaused));
     assert_eq!(
-        scene.minors(),
-        [StatusMinor::ConnPausing, StatusMinor::ConnPaused]
+        scene.announced(),
+        [&Status::Pausing("lunch\n".to_owned()), &Status::Paused]
     );
     assert!(scene.steps().is_empty());
-    scene.command(Command::Resume).unwrap();
+    scene.request(Request::Resume).unwrap();
     assert_eq!(
-        scene.minors()[2..],
-        [StatusMinor::ConnResuming, StatusMinor::ConnReconnecting]
+        scene.announced()[2..],
+        [&Status::Resuming, &Status::Reconnecting]
     );
     assert!(scene.has_connected_to_server());
     let counted: Vec<_> = scene
@@ -311,8 +323,8 @@ fn a_pause_keeps_the_session_and_a_resume_connects_again() {
 #[test]
 fn a_restart_connects_without_waiting() {
     let mut scene = Scene::connected(true);
-    scene.command(Command::Restart).unwrap();
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.request(Request::Restart).unwrap();
+    scene.event(Event::Ended(Ended::Stopped));
     assert!(scene.has_connected_to_server());
 }
 
@@ -324,7 +336,7 @@ fn a_changed_path_is_told_to_the_connection_and_ends_a_wait() {
         scene
             .said
             .iter()
-            .any(|e| matches!(e, Effect::Input(Input::PathChanged)))
+            .any(|e| matches!(e, Effect::Tunnel(TunnelOrder::Input(Input::PathChanged))))
     );
     scene.fail(lost());
     scene.report(Report::PathChanged);
@@ -337,9 +349,12 @@ fn a_handshake_begins_anew_where_the_path_is_another_one() {
     let after = |stage| {
         let mut scene = Scene::loaded(false);
         scene.resolve();
-        scene.report(Report::Event(Event::Stage(stage)));
+        scene.event(Event::Stage(stage));
         scene.report(Report::PathChanged);
-        scene.said.iter().any(|e| matches!(e, Effect::Abandon))
+        scene
+            .said
+            .iter()
+            .any(|e| matches!(e, Effect::Tunnel(TunnelOrder::Abandon(_))))
     };
     assert!(after(Stage::Waiting));
     assert!(after(Stage::ServerAnswered));
@@ -354,7 +369,7 @@ fn after_a_sleep_the_connection_is_to_see_whether_the_server_still_knows_us() {
     scene.report(Report::Woke(Duration::from_secs(60)));
     let told = |input: fn(&Input) -> bool| {
         let mut said = scene.said.iter();
-        said.any(|e| matches!(e, Effect::Input(it) if input(it)))
+        said.any(|e| matches!(e, Effect::Tunnel(TunnelOrder::Input(it)) if input(it)))
     };
     assert!(told(|input| matches!(input, Input::PathLost)));
     assert!(told(|input| matches!(input, Input::PathChanged)));
@@ -370,8 +385,11 @@ fn a_plan_that_cannot_be_applied_ends_the_session_with_its_class() {
         class: ExitClass::PrivilegeMissing,
         reason: "CAP_NET_ADMIN".to_owned(),
     });
-    assert!(matches!(scene.said.last(), Some(Effect::Stop)));
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    assert!(matches!(
+        scene.said.last(),
+        Some(Effect::Tunnel(TunnelOrder::Input(Input::Stop)))
+    ));
+    scene.event(Event::Ended(Ended::Stopped));
     assert_eq!(scene.exit_class(), Some(ExitClass::PrivilegeMissing));
 }
 
@@ -379,11 +397,11 @@ fn a_plan_that_cannot_be_applied_ends_the_session_with_its_class() {
 fn a_challenge_during_the_login_is_answered_on_the_open_connection() {
     let mut scene = Scene::loaded(false);
     scene.resolve();
-    scene.report(Report::Event(Event::ChallengeText {
+    scene.event(Event::ChallengeText {
         echo: false,
         response_required: true,
         text: "code?".to_owned(),
-    }));
+    });
     assert_eq!(scene.session.questions().type_groups(), [(1, 6)]);
     let answer = Answer {
         kind: 1,
@@ -391,10 +409,10 @@ fn a_challenge_during_the_login_is_answered_on_the_open_connection() {
         number: 0,
         value: SecretText::from("42"),
     };
-    scene.command(Command::ProvideInput(answer)).unwrap();
+    scene.request(Request::ProvideInput(answer)).unwrap();
     assert!(matches!(
         scene.said.last(),
-        Some(Effect::Input(Input::Answer(code))) if code.expose() == "42"
+        Some(Effect::Tunnel(TunnelOrder::Input(Input::Answer(code)))) if code.expose() == "42"
     ));
 }
 
@@ -409,7 +427,7 @@ fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
             number,
             value: SecretText::from("x"),
         };
-        scene.command(Command::ProvideInput(answer)).unwrap();
+        scene.request(Request::ProvideInput(answer)).unwrap();
     }
     scene.resolve();
     scene.push(1500);
@@ -431,12 +449,12 @@ fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
 fn a_profile_that_is_read_again_may_answer_what_was_asked() {
     let mut scene = Scene::with("auth-user-pass\n");
     assert!(!scene.session.questions().is_complete());
-    scene.command(Command::Reload).unwrap();
+    scene.request(Request::Reload).unwrap();
     scene.report(Report::Profile(Ok(profile_with(
         "auth-user-pass\nverb 4\n",
     ))));
     assert_eq!(scene.session.questions().check(1, 1).len(), 2);
-    scene.command(Command::Reload).unwrap();
+    scene.request(Request::Reload).unwrap();
     let answered = "<auth-user-pass>\nalice\nsecret\n</auth-user-pass>\n";
     scene.report(Report::Profile(Ok(profile_with(answered))));
     assert!(scene.session.questions().is_complete());
@@ -447,10 +465,10 @@ fn a_profile_that_is_read_again_may_answer_what_was_asked() {
 #[test]
 fn a_profile_that_is_read_again_while_we_leave_does_not_bring_the_session_back() {
     let mut scene = Scene::connected(true);
-    scene.command(Command::Reload).unwrap();
-    scene.command(Command::Disconnect).unwrap();
+    scene.request(Request::Reload).unwrap();
+    scene.request(Request::Disconnect).unwrap();
     scene.report(Report::Profile(Ok(profile(true, false))));
-    scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+    scene.event(Event::Ended(Ended::Stopped));
     scene.report(Report::NetworkDone(None));
     assert_eq!(scene.exit_class(), Some(ExitClass::AsAsked));
 }

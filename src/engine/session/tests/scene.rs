@@ -14,13 +14,14 @@ use crate::profile::model::Profile;
 use crate::profile::pushed::PushedOptions;
 use crate::profile::pushed::split::split;
 use crate::profile::tunnel::{Ifconfig4, Topology, TunnelOptions};
-use crate::session::command::{Accepted, Command, Refusal};
 use crate::session::effect::{Effect, Loaded, Report};
 use crate::session::exit_class::ExitClass;
 use crate::session::machine::{Output, Session};
 use crate::session::network::{Device, Step};
+use crate::session::request::{Refusal, Request};
 use crate::session::saved::Saved;
-use crate::session::status::StatusMinor;
+use crate::session::status::Status;
+use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use crate::settings::PullRules;
 
@@ -29,6 +30,8 @@ pub(super) struct Scene {
     pub(super) session: Session,
     pub(super) now: Instant,
     pub(super) said: Vec<Effect>,
+    /// The last attempt that was begun.
+    pub(super) attempt: AttemptId,
 }
 
 impl Scene {
@@ -60,6 +63,7 @@ impl Scene {
             session: Session::new(policy, environment),
             now: start(),
             said: Vec::new(),
+            attempt: AttemptId::default(),
         };
         scene.drain();
         scene
@@ -95,8 +99,18 @@ impl Scene {
         self.drain();
     }
 
-    pub(super) fn command(&mut self, command: Command) -> Result<Accepted, Refusal> {
-        let answer = self.session.command(self.now, command);
+    /// The tunnel says something of the last attempt.
+    pub(super) fn tunnel(&mut self, report: TunnelReport) {
+        self.report(Report::Tunnel(self.attempt, report));
+    }
+
+    /// The last attempt's connection says something.
+    pub(super) fn event(&mut self, event: Event) {
+        self.tunnel(TunnelReport::Event(event));
+    }
+
+    pub(super) fn request(&mut self, request: Request) -> Result<(), Refusal> {
+        let answer = self.session.request(self.now, request);
         self.drain();
         answer
     }
@@ -118,8 +132,8 @@ impl Scene {
     }
 
     pub(super) fn push(&mut self, mtu: u16) {
-        self.report(Report::Event(Event::Stage(Stage::GettingConfig)));
-        self.report(Report::Event(Event::Pushed(Box::new(established(mtu)))));
+        self.event(Event::Stage(Stage::GettingConfig));
+        self.event(Event::Pushed(Box::new(established(mtu))));
     }
 
     /// The server pushes these options beside an address.
@@ -134,11 +148,11 @@ impl Scene {
             options,
             ..established(1500)
         };
-        self.report(Report::Event(Event::Pushed(Box::new(established))));
+        self.event(Event::Pushed(Box::new(established)));
     }
 
     pub(super) fn fail(&mut self, error: ConnectionError) {
-        self.report(Report::Event(Event::Ended(Ended::Failed(error))));
+        self.event(Event::Ended(Ended::Failed(error)));
     }
 
     /// Lets time pass until the session's next deadline.
@@ -154,7 +168,12 @@ impl Scene {
     pub(super) fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.session.poll_output() {
-                Output::Effect(effect) => self.said.push(effect),
+                Output::Effect(effect) => {
+                    if let Effect::Tunnel(TunnelOrder::Begin(attempt)) = &effect {
+                        self.attempt = attempt.id;
+                    }
+                    self.said.push(effect);
+                }
                 Output::Wait { until, .. } => return until,
             }
         }
@@ -170,11 +189,11 @@ impl Scene {
             .collect()
     }
 
-    pub(super) fn minors(&self) -> Vec<StatusMinor> {
+    pub(super) fn announced(&self) -> Vec<&Status> {
         self.said
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Announce(status) => Some(status.minor()),
+                Effect::Announce(status) => Some(status),
                 _ => None,
             })
             .collect()
@@ -192,14 +211,18 @@ impl Scene {
         self.said
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Connect(launch) => Some(launch.config.endpoint.host.as_str()),
+                Effect::Tunnel(TunnelOrder::Begin(attempt)) => {
+                    Some(attempt.config.endpoint.host.as_str())
+                }
                 _ => None,
             })
             .collect()
     }
 
     pub(super) fn has_connected_to_server(&self) -> bool {
-        self.said.iter().any(|e| matches!(e, Effect::Connect(_)))
+        self.said
+            .iter()
+            .any(|e| matches!(e, Effect::Tunnel(TunnelOrder::Begin(_))))
     }
 }
 
@@ -248,7 +271,6 @@ pub(super) fn address(last: u8) -> SocketAddr {
 pub(super) fn device() -> Device {
     Device {
         name: "tun0".to_owned(),
-        path: "/".to_owned(),
     }
 }
 

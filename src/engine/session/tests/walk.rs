@@ -1,4 +1,4 @@
-//! The session machine under random commands and reports, against a model of the world.
+//! The session machine under random requests and reports, against a model of the world.
 
 use proptest::prelude::*;
 
@@ -6,26 +6,29 @@ use super::scene::{Scene, address, device, established, lost};
 use crate::error::ConnectionError;
 use crate::event::{Ended, Event, Stage};
 use crate::netplan::NetPlan;
-use crate::session::command::Command;
 use crate::session::effect::{Effect, Report};
 use crate::session::network::Step;
+use crate::session::request::Request;
+use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 
 /// What a random walk does next.
 #[derive(Debug, Clone, Copy)]
 enum Move {
-    Command(u8),
+    Request(u8),
     Deadline,
     Event(u8),
     Path,
+    TunLost,
     World,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        (0_u8..6).prop_map(Move::Command),
+        (0_u8..5).prop_map(Move::Request),
         Just(Move::Deadline),
         (0_u8..8).prop_map(Move::Event),
         Just(Move::Path),
+        Just(Move::TunLost),
         Just(Move::World),
         Just(Move::World),
         Just(Move::World),
@@ -38,8 +41,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 struct World {
     plan: Option<NetPlan>,
     step: Option<Step>,
-    attempt: bool,
+    attempt: Option<AttemptId>,
     lookups: Vec<Report>,
+    /// Attempts that were abandoned, whose end has not been reported.
+    over: Vec<AttemptId>,
     exited: bool,
 }
 
@@ -51,9 +56,15 @@ impl World {
                 return Err(format!("{effect:?} after the exit"));
             }
             match effect {
-                Effect::Connect(_) if self.attempt => return Err("two attempts".to_owned()),
-                Effect::Connect(_) => self.attempt = true,
-                Effect::Abandon => {}
+                Effect::Tunnel(TunnelOrder::Begin(_)) if self.attempt.is_some() => {
+                    return Err("two attempts".to_owned());
+                }
+                Effect::Tunnel(TunnelOrder::Begin(attempt)) => self.attempt = Some(attempt.id),
+                Effect::Tunnel(TunnelOrder::Abandon(id)) => {
+                    // It is over, whatever the session does; the answer comes in any case.
+                    self.attempt = None;
+                    self.over.push(id);
+                }
                 Effect::Network(step) => {
                     if self.step.is_some() {
                         return Err("two steps at once".to_owned());
@@ -93,13 +104,14 @@ impl World {
             };
             return Some(Report::NetworkDone(device));
         }
+        if let Some(id) = self.over.pop() {
+            return Some(stopped(id));
+        }
         self.lookups.pop()
     }
 
     fn event(&mut self, which: u8) -> Option<Report> {
-        if !self.attempt {
-            return None;
-        }
+        let id = self.attempt?;
         let event = match which {
             0 => Event::Stage(Stage::GettingConfig),
             1 => Event::Pushed(Box::new(established(1500))),
@@ -107,7 +119,7 @@ impl World {
             3 => Event::PushUpdated(Box::new(established(1300).options)),
             4 => Event::Info("hello".to_owned()),
             other => {
-                self.attempt = false;
+                self.attempt = None;
                 Event::Ended(match other {
                     5 => Ended::Stopped,
                     6 => Ended::Failed(lost()),
@@ -115,8 +127,12 @@ impl World {
                 })
             }
         };
-        Some(Report::Event(event))
+        Some(Report::Tunnel(id, TunnelReport::Event(event)))
     }
+}
+
+fn stopped(id: AttemptId) -> Report {
+    Report::Tunnel(id, TunnelReport::Event(Event::Ended(Ended::Stopped)))
 }
 
 proptest! {
@@ -130,16 +146,15 @@ proptest! {
         for step in moves {
             world.obey(&mut scene.said).map_err(TestCaseError::fail)?;
             match step {
-                Move::Command(which) => {
-                    let command = match which {
-                        0 => Command::Connect,
-                        1 => Command::Pause { reason: String::new() },
-                        2 => Command::Resume,
-                        3 => Command::Restart,
-                        4 => Command::Renegotiate,
-                        _ => Command::Reload,
+                Move::Request(which) => {
+                    let request = match which {
+                        0 => Request::Connect,
+                        1 => Request::Pause { reason: String::new() },
+                        2 => Request::Resume,
+                        3 => Request::Restart,
+                        _ => Request::Reload,
                     };
-                    drop(scene.command(command));
+                    drop(scene.request(request));
                 }
                 Move::Deadline => {
                     if scene.drain().is_some() {
@@ -152,18 +167,15 @@ proptest! {
                     }
                 }
                 Move::Path => scene.report(Report::PathChanged),
+                Move::TunLost => {
+                    if world.plan.is_some() {
+                        scene.report(Report::TunLost("it was deleted".to_owned()));
+                    }
+                }
                 Move::World => {
                     if let Some(report) = world.finish() {
                         scene.report(report);
                     }
-                }
-            }
-            // An attempt that was abandoned is over, whatever the session does.
-            if scene.said.iter().any(|effect| matches!(effect, Effect::Abandon)) {
-                world.obey(&mut scene.said).map_err(TestCaseError::fail)?;
-                if world.attempt {
-                    world.attempt = false;
-                    scene.report(Report::Abandoned);
                 }
             }
         }
@@ -171,15 +183,14 @@ proptest! {
         if world.exited {
             return Ok(());
         }
-        scene.command(Command::Disconnect).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        scene.request(Request::Disconnect).map_err(|e| TestCaseError::fail(e.to_string()))?;
         for _ in 0..8 {
             world.obey(&mut scene.said).map_err(TestCaseError::fail)?;
             if world.exited {
                 break;
             }
-            if world.attempt {
-                world.attempt = false;
-                scene.report(Report::Event(Event::Ended(Ended::Stopped)));
+            if let Some(id) = world.attempt.take() {
+                scene.report(stopped(id));
             } else if let Some(report) = world.finish() {
                 scene.report(report);
             } else {

@@ -1,18 +1,18 @@
-//! `Command`: what a user may ask; `Refusal`: why not now.
+//! `Request`: what a session may be asked for; `Refusal`: why not now.
 
 use thiserror::Error;
 
 use super::super::secret::SecretText;
 use super::user_input::InputError;
 
-/// What a session is asked to do. Answered at once, or through an effect `Reply` with the same ticket.
+/// What a session is asked to do. Answered at once; [`Request::Register`] through [`Effect::Registered`] too.
+///
+/// [`Effect::Registered`]: super::effect::Effect::Registered
 #[derive(Debug)]
-pub enum Command {
-    /// The session manager takes us on; answered later, with the profile's name.
-    Confirm(Confirmation),
+pub enum Request {
     /// Begin, or go on with answers that have been given. Where there is nothing to begin it does nothing.
     Connect,
-    /// Say goodbye to the server, take the network back, end. Never refused.
+    /// Send the server an exit notification, take the network back, end. Never refused.
     Disconnect,
     /// End as fast as the network can be taken back. Never refused.
     ForceShutdown,
@@ -23,27 +23,18 @@ pub enum Command {
     },
     /// An answer to one question.
     ProvideInput(Answer),
+    /// Somebody takes the session on, and says the token that it was started with. It is registered once the profile
+    /// can be used.
+    Register {
+        /// The token.
+        token: String,
+    },
     /// Read the profile again and reconnect with it.
     Reload,
-    /// Begin a key renegotiation now.
-    Renegotiate,
     /// Leave the server and connect again without waiting.
     Restart,
     /// Go on after `Pause`.
     Resume,
-}
-
-/// The session manager's word that we are wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confirmation {
-    /// Which `Reply` belongs to this command.
-    pub ticket: Ticket,
-    /// The token that we were started with.
-    pub token: String,
-    /// The session's object path; the published form of the call has none.
-    pub session_path: Option<String>,
-    /// The profile's object path.
-    pub config_path: String,
 }
 
 /// One answer of the user; the three numbers are those of the question.
@@ -59,23 +50,10 @@ pub struct Answer {
     pub value: SecretText,
 }
 
-/// Connects a command that is answered later with its `Reply`. Given by the front, never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// How a command was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepted {
-    /// It is done, or begun.
-    Done,
-    /// The answer comes as a `Reply` with this ticket.
-    Later(Ticket),
-}
-
-/// Why a command is not obeyed.
+/// Why a request is not met.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// `Confirm` was called before.
+    /// [`Request::Register`] was called before.
     #[error("the session is already registered")]
     AlreadyRegistered,
     /// `Pause` of a paused session.

@@ -1,25 +1,9 @@
-//! One attempt as the session orders it: the connection's configuration, and the socket for it.
+//! How the socket of an attempt is made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
-use openvpn_engine::config::ConnectionConfig;
 use openvpn_engine::config::SocketSettings;
-use openvpn_engine::proxy::ProxySetup;
-
-/// One attempt at one address.
-#[derive(Debug)]
-pub struct Attempt {
-    /// All that the connection needs.
-    pub config: ConnectionConfig,
-    /// How to reach the server, if not directly.
-    pub proxy_setup: Option<ProxySetup>,
-    /// The socket.
-    pub socket: SocketOptions,
-    /// How long each step of opening the transport may take: a TCP connect, an answer of a SOCKS proxy.
-    pub open_timeout: Duration,
-}
 
 /// How the socket is made.
 #[derive(Debug, Default)]
@@ -42,28 +26,28 @@ pub struct SocketOptions {
 }
 
 impl SocketOptions {
-    /// What is wished for a socket to `server`. A local name that is no address is not looked up.
+    /// What is set for a socket to `server`. A local name that is no address is not looked up.
     #[must_use]
-    pub fn new(wishes: &SocketSettings, server: SocketAddr) -> Self {
+    pub fn new(settings: &SocketSettings, server: SocketAddr) -> Self {
         let any = match server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let host = match &wishes.local {
+        let host = match &settings.local {
             Some(local) => local.parse().ok(),
-            None => wishes.local_port.map(|_| any),
+            None => settings.local_port.map(|_| any),
         };
         Self {
-            local: host.map(|host| SocketAddr::new(host, wishes.local_port.unwrap_or(0))),
-            device: wishes.device.clone(),
-            mark: wishes.mark,
-            send_buffer: wishes
+            local: host.map(|host| SocketAddr::new(host, settings.local_port.unwrap_or(0))),
+            device: settings.device.clone(),
+            mark: settings.mark,
+            send_buffer: settings
                 .send_buffer
                 .and_then(|size| usize::try_from(size).ok()),
-            receive_buffer: wishes
+            receive_buffer: settings
                 .receive_buffer
                 .and_then(|size| usize::try_from(size).ok()),
-            float: wishes.float,
+            float: settings.float,
             inherited: None,
         }
     }
