@@ -15,6 +15,7 @@ pub struct CheckReport {
     /// One line for each thing to say: `error: ...` and `note: ...`, each with file, line and column where it has them.
     pub lines: Vec<String>,
     /// The profile, if its text could be understood.
+    #[cfg(test)]
     pub profile: Option<Profile>,
 }
 
@@ -29,6 +30,7 @@ impl CheckReport {
                 lines.extend(deeper(&profile, environment));
                 Self {
                     lines,
+                    #[cfg(test)]
                     profile: Some(profile),
                 }
             }
@@ -43,6 +45,7 @@ impl CheckReport {
         let error = |error: E| format!("{ERROR}{}", error.to_string());
         Self {
             lines: errors.into_iter().map(error).collect(),
+            #[cfg(test)]
             profile: None,
         }
     }

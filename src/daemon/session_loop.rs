@@ -45,10 +45,6 @@ pub trait FrontEnd {
     fn ask(&mut self, question: &Question) -> Option<Work<io::Result<SecretText>>>;
 }
 
-#[expect(
-    missing_debug_implementations,
-    reason = "what is under way cannot be shown"
-)]
 /// A session at work.
 pub struct Loop<F> {
     session: Session,

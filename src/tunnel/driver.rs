@@ -232,7 +232,6 @@ impl Driver {
             let connected = TunnelReport::Connected {
                 local: transport.local().map_err(failed)?,
                 peer: transport.relay().unwrap_or(server),
-                socket: transport.duplicate().map_err(failed)?,
             };
             Ok((transport, connected))
         });

@@ -26,13 +26,12 @@ pub mod unauthenticated;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::tunnel::attempt::{Attempt, SocketOptions};
-pub use crate::tunnel::tun::{Offload, Tun};
+pub use crate::tunnel::tun::Tun;
 use openvpn_engine::data::Stats;
 use openvpn_engine::error::ConnectionError;
 use openvpn_engine::event::{Event, Input};
@@ -72,8 +71,6 @@ pub enum TunnelReport {
         local: SocketAddr,
         /// The server's address, or that of the proxy in front of it, as packets are sent to it.
         peer: SocketAddr,
-        /// The socket once more, to be kept beyond the process; see [`SocketOptions::inherited`].
-        socket: OwnedFd,
     },
     /// The connection says so. After [`Event::Ended`] the attempt is over and its transport closed.
     Event(Event),
@@ -82,6 +79,7 @@ pub enum TunnelReport {
 }
 
 /// The thread is gone.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the tunnel thread is gone")]
 pub struct TunnelGone;
@@ -117,6 +115,7 @@ impl TunnelHandle {
     /// # Errors
     ///
     /// [`TunnelGone`] if the thread has ended.
+    #[cfg(test)]
     pub async fn order(&self, order: Order) -> Result<(), TunnelGone> {
         match &self.orders {
             Some(orders) => orders.send(order).await.map_err(|_| TunnelGone),

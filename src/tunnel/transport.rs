@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -68,11 +67,6 @@ impl Transport {
             Self::Tcp(_) => None,
             Self::Udp(udp) => udp.relay().map(Relay::address),
         }
-    }
-
-    /// The socket once more.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.socket().get_ref().as_fd().try_clone_to_owned()
     }
 
     /// Ready when there is something to receive.

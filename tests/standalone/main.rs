@@ -31,7 +31,7 @@ mod web;
 
 use std::time::{Duration, Instant};
 
-use common::obstacle;
+use common::needs::obstacle;
 use gone::Outage;
 use machine::Machine;
 

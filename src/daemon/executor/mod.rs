@@ -37,10 +37,6 @@ pub trait ProfileLoader {
     fn load(&self, source: ProfileSource) -> Work<Result<Box<Loaded>, Refusal>>;
 }
 
-#[expect(
-    missing_debug_implementations,
-    reason = "what is under way cannot be shown"
-)]
 /// Carries out what the session asks. Nothing is waited for but in [`Effects::next`].
 pub struct Effects {
     tunnel: TunnelHandle,
