@@ -13,6 +13,7 @@ use openvpn_engine::pki::Certificate;
 use openvpn_engine::pki::KeyKind;
 use openvpn_engine::pki::PkiError;
 use openvpn_engine::pki::Trust;
+use openvpn_engine::pki::validity;
 use openvpn_engine::profile::Examined;
 use openvpn_engine::profile::Profile;
 use openvpn_engine::profile::Remote;
@@ -25,6 +26,7 @@ pub struct CheckReport {
     /// Each thing to say.
     pub findings: Vec<Finding>,
     /// The profile, if its text could be understood.
+    #[cfg(test)]
     pub profile: Option<Profile>,
 }
 
@@ -41,6 +43,7 @@ impl CheckReport {
             Err(error) => {
                 return Self {
                     findings: vec![Finding::new(Severity::Error, error.to_string())],
+                    #[cfg(test)]
                     profile: None,
                 };
             }
@@ -56,6 +59,7 @@ impl CheckReport {
         }
         Self {
             findings,
+            #[cfg(test)]
             profile: errors.is_empty().then_some(profile),
         }
     }
@@ -159,30 +163,13 @@ fn dates(profile: &Profile, tls: &TlsConfig, environment: &Environment) -> Vec<F
         return Vec::new();
     };
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let own = tls.identity.iter().flat_map(|own| own.chain.first());
-    let authorities = tls.trust.anchors.iter().map(|der| ("ca", der));
-    let certificates = own.map(|der| ("cert", der)).chain(authorities);
-    let findings = certificates.filter_map(|(option, der)| {
-        let certificate = Certificate::parse(der).ok()?;
-        let validity = certificate.parsed.validity();
-        let (from, until) = (validity.not_before, validity.not_after);
-        let left = until.timestamp().saturating_sub(now);
-        let when = if left < 0 {
-            format!("expired on {until}")
-        } else if from.timestamp() > now {
-            format!("is not valid before {from}")
-        } else if left < SOON {
-            format!("expires in {} days, on {until}", left / DAY)
-        } else {
-            return None;
-        };
-        let subject = certificate.subject();
-        Some(note(format!(
-            "{}: {option}: the certificate of {subject} {when}",
-            profile.name
-        )))
-    });
-    findings.collect()
+    let own = tls
+        .identity
+        .iter()
+        .flat_map(|own| validity::of_identity(own, now));
+    own.chain(validity::of_trust(&tls.trust, now))
+        .map(|found| note(format!("{}: {found}", profile.name)))
+        .collect()
 }
 
 /// Authorities whose signatures there is no cryptography for; nobody can be let in where there are no others.
@@ -244,8 +231,3 @@ fn endpoint(remote: &Remote) -> Endpoint {
         transport: remote.transport,
     }
 }
-
-/// A day, in seconds.
-const DAY: i64 = 86_400;
-/// A certificate that expires within this time, in seconds, is said.
-const SOON: i64 = 30 * DAY;

@@ -7,7 +7,7 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tracing::warn;
 
-use crate::daemon::stored_device::{Making, StoredDevice};
+use crate::daemon::stored_device::{Making, Source, StoredDevice};
 use crate::network::{NetError, Network, RemoteDevice, SocketNeeds, TunDevice};
 use crate::tunnel::Tun;
 use openvpn_engine::netplan::NetPlan;
@@ -48,12 +48,12 @@ pub(crate) struct NetworkFailure {
     pub(crate) reason: String,
 }
 
-/// Takes a step. `making`: what becomes of devices that are made; `left` is one that was.
+/// Takes a step. `making`: what becomes of devices that are made; `source`: what of.
 pub(crate) async fn take(
     network: &mut Network,
     task: NetworkTask,
     making: Making,
-    left: Option<Tun>,
+    source: Source,
 ) -> NetworkEnd {
     match task {
         NetworkTask::Follow => NetworkEnd::Followed,
@@ -67,7 +67,7 @@ pub(crate) async fn take(
                 Err(error) => Err(failure(&error)),
             },
             Network::Local(_) | Network::Nobody => {
-                let tun = StoredDevice::make(making, left, &plan.device);
+                let tun = StoredDevice::make(making, source, &plan.device);
                 set_up(network, tun, &plan).await
             }
         }),

@@ -1,6 +1,8 @@
-//! The TUN device that outlives the process: kept with the service manager, taken back after a crash.
+//! The TUN device of a service: made on the descriptor that the service manager passed, kept with it, taken back after a
+//! crash.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use tracing::{info, warn};
 
@@ -10,11 +12,27 @@ use crate::tunnel::Tun;
 /// The name of the device's descriptor in the store.
 pub const STORED_AS: &str = "tun-device";
 
-/// The device in the service manager's store.
+/// The name that `OpenFile=` in the unit gives the open device node.
+const OPENED_AS: &str = "tun";
+
+/// What the service manager has for us, and keeps for us.
 #[derive(Debug, Default)]
 pub struct StoredDevice {
     inherited: Option<Tun>,
+    node: Option<OwnedFd>,
     making: Making,
+}
+
+/// What a device is made of.
+#[derive(Debug, Default)]
+pub enum Source {
+    /// It is there already.
+    Device(Tun),
+    /// The device node, which is to be opened.
+    #[default]
+    DeviceNode,
+    /// The device node, opened by the service manager, without a device.
+    Opened(OwnedFd),
 }
 
 /// What becomes of devices that are made.
@@ -41,15 +59,17 @@ impl StoredDevice {
         });
         Self {
             inherited: device,
+            node: inherited.remove(OPENED_AS).pop(),
             making: Making::Stored,
         }
     }
 
     /// For sessions whose profile need not get the device that it names: the stock backend gives each the first free one.
     #[must_use]
-    pub fn or_another() -> Self {
+    pub fn or_another(inherited: &mut Inherited) -> Self {
         Self {
             inherited: None,
+            node: inherited.remove(OPENED_AS).pop(),
             making: Making::ForUsOrAnother,
         }
     }
@@ -60,29 +80,36 @@ impl StoredDevice {
         self.inherited.as_ref().map(Tun::name)
     }
 
-    /// Takes the device that was left, if it is what a plan wants by this name. Another one is given up.
-    pub fn take(&mut self, wanted: &str) -> Option<Tun> {
-        let tun = self.inherited.take()?;
-        if wanted == tun.name() || (wanted == ANY && tun.name().starts_with(ANY)) {
-            info!(device = tun.name(), "taking the device back");
-            return Some(tun);
+    /// What the device of a plan that wants this name is made of. A device that was left and is another one is given up.
+    pub fn take(&mut self, wanted: &str) -> Source {
+        if let Some(tun) = self.inherited.take() {
+            if wanted == tun.name() || (wanted == ANY && tun.name().starts_with(ANY)) {
+                info!(device = tun.name(), "taking the device back");
+                return Source::Device(tun);
+            }
+            self.forget();
         }
-        self.forget();
-        None
+        self.node.take().map_or(Source::DeviceNode, Source::Opened)
     }
 
-    /// Takes `left`, or makes a device, and stores it.
+    /// Makes a device and stores it, if it is not there already.
     ///
     /// # Errors
     ///
     /// As [`Tun::create`].
-    pub fn make(making: Making, left: Option<Tun>, name: &str) -> io::Result<Tun> {
-        if let Some(tun) = left {
-            return Ok(tun);
-        }
-        let tun = match Tun::create(name) {
+    pub fn make(making: Making, source: Source, name: &str) -> io::Result<Tun> {
+        let node = match source {
+            Source::Device(tun) => return Ok(tun),
+            Source::DeviceNode => None,
+            Source::Opened(node) => Some(node),
+        };
+        let make = |name| match &node {
+            Some(node) => Tun::attach(node.try_clone()?, name),
+            None => Tun::create(name),
+        };
+        let tun = match make(name) {
             Err(error) if is_taken(&error) && making == Making::ForUsOrAnother => {
-                let tun = Tun::create(ANY)?;
+                let tun = make(ANY)?;
                 warn!(
                     wanted = name,
                     device = tun.name(),
@@ -126,3 +153,68 @@ fn is_taken(error: &io::Error) -> bool {
 
 /// The first free one.
 const ANY: &str = "tun";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::namespace::Namespace;
+    use crate::testing::skipped;
+
+    /// Opens the device node as `OpenFile=` does, hides it, and runs the test that is to go without.
+    const PASSED_ON: &str = "exec 3<>/dev/net/tun && mount -t tmpfs -o ro none /dev/net && \
+        LISTEN_FDS=1 LISTEN_FDNAMES=tun LISTEN_PID=$$ exec \"$0\" --ignored --exact \
+        daemon::stored_device::tests::a_process_without_the_device_node_makes_its_device";
+
+    #[test]
+    fn the_descriptor_of_the_service_manager_is_enough_for_a_device() {
+        if skipped(&["unshare"]) {
+            return;
+        }
+        let host = Namespace::new("c");
+        let program = std::env::current_exe().expect("this program");
+        let ran = host
+            .command("unshare")
+            .args(["--mount", "sh", "-c", PASSED_ON])
+            .arg(program)
+            .output()
+            .expect("a program can be run");
+        let output = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success() && output.contains("1 passed"),
+            "{output}{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+
+    #[test]
+    #[ignore = "it is run in a namespace of its own by the test above"]
+    fn a_process_without_the_device_node_makes_its_device() {
+        let mut inherited = Inherited::take().expect("the descriptors can be taken");
+        let mut device = StoredDevice::or_another(&mut inherited);
+        let tun = StoredDevice::make(device.making(), device.take(ANY), ANY).expect("a device");
+        assert_eq!((tun.name(), tun.offload().vnet_header), ("tun0", true));
+        let error = StoredDevice::make(device.making(), device.take(ANY), ANY)
+            .expect_err("one descriptor is good for one device");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    }
+
+    #[test]
+    fn a_taken_name_leaves_the_descriptor_usable_for_another() {
+        if skipped(&[]) {
+            return;
+        }
+        Namespace::new("c").inside(|| {
+            let node = || {
+                let mut options = std::fs::OpenOptions::new();
+                let node = options.read(true).write(true).open("/dev/net/tun");
+                Source::Opened(node.expect("root may open it").into())
+            };
+            let first = StoredDevice::make(Making::ForUs, node(), "mine").expect("a device");
+            assert_eq!(first.name(), "mine");
+            let error = StoredDevice::make(Making::ForUs, node(), "mine").expect_err("it is taken");
+            assert!(is_taken(&error), "{error}");
+            let other = StoredDevice::make(Making::ForUsOrAnother, node(), "mine");
+            assert_eq!(other.expect("another device").name(), "tun0");
+        });
+    }
+}

@@ -48,6 +48,10 @@ pub mod proxy;
 pub mod secret;
 pub mod session;
 pub mod settings;
+/// How packets are put into a TCP stream, and found in it.
+pub mod tcp {
+    pub use crate::wire::frame::{EmptyFrame, PREFIX_LEN, prefix, split_frames};
+}
 /// The TLS of the control channel, as far as a profile can be checked against it without connecting.
 pub mod tls {
     pub use crate::control::tls::{TlsFactory, TlsSetupError};

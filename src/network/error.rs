@@ -21,12 +21,6 @@ impl NetError {
         }
     }
 
-    /// The error of opening the TUN device, which has reasons of its own.
-    #[must_use]
-    pub fn opening_tun(device: &str, source: io::Error) -> Self {
-        Self::new("open the TUN device", device, source)
-    }
-
     /// The class of the failure.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
@@ -106,7 +100,11 @@ mod tests {
 
     #[test]
     fn a_missing_tun_device_says_how_to_get_one() {
-        let error = NetError::opening_tun("tun0", io::Error::from_raw_os_error(2));
+        let error = NetError::new(
+            "open the TUN device",
+            "tun0",
+            io::Error::from_raw_os_error(2),
+        );
 
         assert!(error.to_string().contains("modprobe tun"), "{error}");
     }

@@ -38,6 +38,7 @@ pub enum Resolver {
     #[default]
     Auto,
     /// The file, `resolv.conf`.
+    #[cfg(test)]
     File,
     /// Nobody.
     Nobody,

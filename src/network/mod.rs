@@ -25,11 +25,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use error::NetError;
-pub use local::{Local, LocalOptions, Resolver, cleanup};
+pub use local::{Local, LocalOptions, cleanup};
 pub use netcfg::{Remote, RemoteDevice, SocketNeeds};
 pub(crate) use netlink::{Kernel, Listener};
 pub(crate) use outside::{Outside, find as outside_way};
-pub use route::ROUTE_PROTOCOL;
 
 use openvpn_engine::netplan::NetPlan;
 

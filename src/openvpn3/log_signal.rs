@@ -12,8 +12,6 @@ use crate::log::bus_layer::Record;
 pub enum LogGroup {
     /// The starter.
     Starter = 4,
-    /// The backend process itself, as it starts.
-    BackendProcess = 6,
     /// The session.
     Client = 7,
 }
@@ -24,7 +22,6 @@ impl LogGroup {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Starter => "Backend Starter",
-            Self::BackendProcess => "Backend Session Process",
             Self::Client => "Client",
         }
     }

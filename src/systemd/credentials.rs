@@ -68,7 +68,7 @@ impl Credentials {
     }
 
     /// Those in a directory.
-    #[must_use]
+    #[cfg(test)]
     pub const fn in_directory(directory: PathBuf) -> Self {
         Self {
             directory: Some(directory),

@@ -11,8 +11,6 @@ pub struct ExitStatus {
     pub code: u8,
     /// What it means, for `--help` and the manual.
     pub meaning: &'static str,
-    /// Whether starting again without a change by somebody could help.
-    pub retry_helps: bool,
 }
 
 /// The status of a class. The numbers are stable.
@@ -64,57 +62,46 @@ pub static ALL: &[&ExitStatus] = &[
 static DONE: ExitStatus = ExitStatus {
     code: 0,
     meaning: "done, or stopped as asked",
-    retry_helps: false,
 };
 static INTERNAL: ExitStatus = ExitStatus {
     code: 1,
     meaning: "internal error; for `check`: the profile has errors",
-    retry_helps: true,
 };
 static USAGE: ExitStatus = ExitStatus {
     code: 2,
     meaning: "the command line is wrong",
-    retry_helps: false,
 };
 static PROFILE: ExitStatus = ExitStatus {
     code: 10,
     meaning: "the profile cannot be read or used",
-    retry_helps: false,
 };
 static AUTHENTICATION: ExitStatus = ExitStatus {
     code: 11,
     meaning: "authentication failed, or credentials are missing and nobody can be asked",
-    retry_helps: false,
 };
 static CERTIFICATE: ExitStatus = ExitStatus {
     code: 12,
     meaning: "a certificate was refused, the server's or ours",
-    retry_helps: false,
 };
 static UNREACHABLE: ExitStatus = ExitStatus {
     code: 13,
     meaning: "no server could be reached within connect-retry-max rounds",
-    retry_helps: true,
 };
 static NETWORK: ExitStatus = ExitStatus {
     code: 14,
     meaning: "the network could not be set up",
-    retry_helps: true,
 };
 static PRIVILEGE: ExitStatus = ExitStatus {
     code: 15,
     meaning: "a privilege or a device is missing (CAP_NET_ADMIN, /dev/net/tun)",
-    retry_helps: false,
 };
 static INCOMPATIBLE: ExitStatus = ExitStatus {
     code: 16,
     meaning: "the server is incompatible, or pushed what the profile rejects",
-    retry_helps: false,
 };
 static ENDED: ExitStatus = ExitStatus {
     code: 17,
     meaning: "the server ended the session, or a limit of time or inactivity did",
-    retry_helps: true,
 };
 
 #[cfg(test)]

@@ -9,12 +9,14 @@ pub mod decode;
 pub mod lines;
 #[path = "../../tests/common/link.rs"]
 pub mod link;
+#[expect(dead_code, reason = "other test programs use the rest of it")]
 #[path = "../engine/data/model.rs"]
 pub mod model;
 #[path = "../../tests/common/namespace.rs"]
 pub mod namespace;
 #[path = "../../tests/common/needs.rs"]
 mod needs;
+#[expect(dead_code, reason = "other test programs use the rest of it")]
 #[path = "../../tests/common/process.rs"]
 pub mod process;
 #[path = "../../tests/common/state.rs"]

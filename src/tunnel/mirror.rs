@@ -81,6 +81,7 @@ impl Engine for Mirror {
 }
 
 /// Packets as they are: what offload and system calls cost without any cryptography.
+#[cfg(feature = "benchmark")]
 #[derive(Debug, Default)]
 pub struct Plain {
     failure: Failure,
@@ -117,6 +118,7 @@ impl Failure {
     }
 }
 
+#[cfg(feature = "benchmark")]
 impl Engine for Plain {
     fn handle_input(&mut self, _now: Instant, input: Input) {
         self.failure.take(input);
@@ -175,6 +177,7 @@ pub fn carry(
 /// # Errors
 ///
 /// What failed.
+#[cfg(feature = "benchmark")]
 pub fn carry_plain(tun: Tun, peer: SocketAddr, socket: SocketOptions) -> io::Result<()> {
     run(Plain::default(), tun, Kind::Udp, peer, socket)
 }

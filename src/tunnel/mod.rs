@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use crate::tunnel::orders::Order;
 use crate::tunnel::orders::Outbox;
-pub use crate::tunnel::tun::{Offload, Tun};
+pub use crate::tunnel::tun::Tun;
 use openvpn_engine::data::Stats;
 use openvpn_engine::session::Report;
 

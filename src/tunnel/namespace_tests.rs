@@ -1,10 +1,8 @@
 //! The device and the data plane between two kernels: every packet format and transport, with and without offload.
 
 use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 
 use super::socket_options::SocketOptions;
 use super::{Tun, mirror};

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use openvpn_engine::proxy::Header;
+use openvpn_engine::tcp;
 
 /// Packets that wait for the socket. They leave in order.
 #[derive(Debug)]
@@ -93,10 +94,10 @@ impl Outbound {
                 start
             }
             Prefix::Length => {
-                let start = packet.start.saturating_sub(2);
-                let length = u16::try_from(packet.len()).unwrap_or(0);
+                let start = packet.start.saturating_sub(tcp::PREFIX_LEN);
+                let length = tcp::prefix(packet.len()).unwrap_or_default();
                 if let Some(place) = self.arena.get_mut(start..packet.start) {
-                    place.copy_from_slice(&length.to_be_bytes());
+                    place.copy_from_slice(&length);
                 }
                 start
             }

@@ -11,6 +11,7 @@ use tracing::debug;
 use crate::sys::calls;
 use crate::tunnel::outbound::{Outbound, Prefix};
 use openvpn_engine::data::Stats;
+use openvpn_engine::tcp;
 
 /// A connected TCP socket. What is read of a frame stays here until the rest arrives.
 #[derive(Debug)]
@@ -156,26 +157,8 @@ impl Tcp {
 
     fn take_frames(&mut self, packets: &mut Vec<Range<usize>>) -> io::Result<()> {
         let unread = self.arena.get(..self.filled).unwrap_or_default();
-        while packets.len() < packets.capacity() {
-            let rest = unread.get(self.taken..).unwrap_or_default();
-            let Some(&[high, low]) = rest.first_chunk::<2>() else {
-                break;
-            };
-            let length = usize::from(u16::from_be_bytes([high, low]));
-            if length == 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the server sent a frame of no length",
-                ));
-            }
-            if rest.len() < 2 + length {
-                break;
-            }
-            let start = self.taken + 2;
-            self.taken = start + length;
-            self.stats.received.add(length);
-            packets.push(start..self.taken);
-        }
+        self.taken = tcp::split_frames(unread, packets)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         Ok(())
     }
 }

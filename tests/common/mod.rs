@@ -13,5 +13,3 @@ pub(crate) mod process;
 pub(crate) mod root;
 pub(crate) mod state;
 pub(crate) mod traffic;
-
-pub(crate) use needs::{Defer, obstacle, skipped};

@@ -31,7 +31,8 @@ mod table;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use common::{client, lines, management, namespace, obstacle, pki, process, state, traffic};
+use common::needs::obstacle;
+use common::{client, lines, management, namespace, pki, process, state, traffic};
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();

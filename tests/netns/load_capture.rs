@@ -1,13 +1,10 @@
 //! Captures of the traffic on both sides of the data plane: what it cut and joined must be what a network card would
 //! have made of it.
 
-use std::net::IpAddr;
-
 use super::capture::*;
-use super::decode::*;
-use super::namespace::{INSIDE_V4, INSIDE_V6, Namespace, SERVER_V4, World};
+use super::namespace::{INSIDE_V4, INSIDE_V6, SERVER_V4, World};
 use super::scene::{self, Login, Scene, Transport, Wrapping};
-use super::{skipped, skipped_connecting};
+use super::skipped_connecting;
 
 #[test]
 fn what_is_cut_arrives_at_a_stock_server_as_a_network_card_would_have_cut_it() {

@@ -24,10 +24,8 @@ mod proxies;
 mod scene;
 mod trouble;
 
-use common::{
-    Defer, capture, client, decode, lines, link, namespace, pki, process, root, skipped, state,
-    traffic,
-};
+use common::needs::{Defer, skipped};
+use common::{capture, client, lines, link, namespace, pki, process, root, state, traffic};
 
 /// Says that a test with a real server is skipped, if it must be.
 fn skipped_connecting(more_tools: &[&str]) -> bool {

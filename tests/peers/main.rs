@@ -35,7 +35,7 @@ mod unauthorized;
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
-use common::obstacle;
+use common::needs::obstacle;
 use front::FrontEnd;
 use machine::Machine;
 

@@ -31,7 +31,7 @@ mod web;
 
 use std::time::{Duration, Instant};
 
-use common::obstacle;
+use common::needs::obstacle;
 use gone::Outage;
 use machine::Machine;
 
@@ -85,6 +85,8 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     story::the_units_are_sound(&machine);
     story::it_lives_from_enable_to_disable(&machine, &office);
     step.said("lived from enable to disable");
+    story::it_needs_no_access_to_the_device_node(&machine);
+    step.said("did without the device node");
     story::cycles_leave_nothing(&machine, cycles);
     step.said("started and stopped");
     story::what_cannot_start_says_why(&machine);

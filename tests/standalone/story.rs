@@ -86,6 +86,26 @@ fn it_reads_its_profile_again(machine: &Machine) {
     );
 }
 
+/// With systemd 253 and newer, the TUN device is made on the descriptor of `OpenFile=`.
+pub(crate) fn it_needs_no_access_to_the_device_node(machine: &Machine) {
+    if machine.systemd() < 253 {
+        return;
+    }
+    let drop_in = "/run/systemd/system/openvpn3-backend@.service.d/no-device-node.conf";
+    machine.sh(&format!(
+        "mkdir -p $(dirname {drop_in}); \
+         printf '[Service]\\nDeviceAllow=\\nInaccessiblePaths=/dev/net\\n' >{drop_in}; systemctl daemon-reload; \
+         systemctl start {OFFICE}"
+    ));
+    let process = machine.fact(OFFICE, "MainPID");
+    let node = machine.try_sh(&format!("test -e /proc/{process}/root/dev/net/tun"));
+    assert!(!node.status.success(), "the process sees the device node");
+    it_is_connected(machine);
+    machine.sh(&format!(
+        "systemctl stop {OFFICE}; rm {drop_in}; systemctl daemon-reload"
+    ));
+}
+
 /// Starts and stops it so many times.
 pub(crate) fn cycles_leave_nothing(machine: &Machine, cycles: u32) {
     let before = Traces::of(machine);

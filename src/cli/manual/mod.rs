@@ -7,10 +7,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::control::status_report;
 use crate::daemon::standalone::profile_lookup;
 use crate::systemd::{credentials, exit};

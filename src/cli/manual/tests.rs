@@ -29,7 +29,6 @@ fn in_a_file(name: &str, text: &str) -> PathBuf {
 }
 
 /// Runs a tool; says so if it is not there.
-#[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 fn tool(command: &mut Command) -> Option<Output> {
     match command.output() {
         Ok(output) => Some(output),

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::daemon::executor::{Effects, Finished};
 use crate::daemon::network_tasks::{self, NetworkEnd, NetworkFailure, NetworkTask, Ready};
+use crate::daemon::stored_device::Source;
 use crate::network::Network;
 use crate::tunnel::Order;
 use openvpn_engine::event::Input;
@@ -34,10 +35,10 @@ impl Effects {
             self.network = Some(network);
             return;
         };
-        let left = if let NetworkTask::Step(Step::Apply(plan)) = &task {
+        let source = if let NetworkTask::Step(Step::Apply(plan)) = &task {
             self.device.take(&plan.device)
         } else {
-            None
+            Source::DeviceNode
         };
         if let (Network::Remote(remote), NetworkTask::Step(Step::Change { to, .. })) =
             (&network, &task)
@@ -49,7 +50,7 @@ impl Effects {
         }
         let making = self.device.making();
         self.begin(async move {
-            let end = network_tasks::take(&mut network, task, making, left).await;
+            let end = network_tasks::take(&mut network, task, making, source).await;
             Finished::Network(network, end)
         });
     }

@@ -38,6 +38,7 @@ use crate::openvpn3::session_object::{ServedUntil, SessionObject};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::systemd::exit;
+use crate::systemd::fd_store::Inherited;
 use crate::systemd::notify::Notifier;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 use crate::systemd::watchdog::Watchdog;
@@ -179,7 +180,7 @@ async fn managed(
     let bus = connection.clone();
     let changes = Box::pin(async move { NetworkMonitor::start(Some(bus)) });
     let effects = Effects::new(network, Box::new(profiles), changes)?;
-    let effects = effects.with_device(StoredDevice::or_another());
+    let effects = effects.with_device(StoredDevice::or_another(&mut Inherited::take()?));
     let policy = Policy {
         registration: Registration::Awaited {
             token: start.session_token.clone(),

@@ -9,7 +9,7 @@ use super::outputs::Outputs;
 #[derive(Debug)]
 pub(super) struct ExitNotification {
     manner: Manner,
-    /// ExitNotifications yet to be sent in the data channel; they are not acknowledged.
+    /// Exit notifications yet to be sent in the data channel; they are not acknowledged.
     notifications_left: u8,
     next_notification: Instant,
     ends_at: Instant,

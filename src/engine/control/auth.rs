@@ -149,34 +149,6 @@ pub fn parse_crv1(reason: &str) -> Option<DynamicChallenge> {
     })
 }
 
-/// The credentials that answer a dynamic challenge in the next attempt.
-#[must_use]
-pub fn answer_crv1(challenge: &DynamicChallenge, response: &SecretText) -> Credentials {
-    let response = if challenge.response_required {
-        response.expose()
-    } else {
-        ""
-    };
-    Credentials {
-        username: challenge.username.clone(),
-        password: SecretText::new(format!("CRV1::{}::{response}", challenge.state_id)),
-    }
-}
-
-/// The password field that answers a static challenge, in its `scrv1` form.
-#[must_use]
-pub fn encode_scrv1(password: &SecretText, response: &SecretText) -> SecretText {
-    let password = SecretText::new(STANDARD.encode(password.expose()));
-    let response = SecretText::new(STANDARD.encode(response.expose()));
-    SecretText::new(format!("SCRV1:{}:{}", password.expose(), response.expose()))
-}
-
-/// The password field that answers a static challenge, in its `concat` form.
-#[must_use]
-pub fn encode_concat(password: &SecretText, response: &SecretText) -> SecretText {
-    SecretText::new(format!("{}{}", password.expose(), response.expose()))
-}
-
 /// The control message that answers a `CR_TEXT` question.
 #[must_use]
 pub fn encode_cr_response(response: &SecretText) -> SecretText {
@@ -250,18 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dynamic_challenge_is_read_and_answered() {
+    fn a_dynamic_challenge_is_read() {
         let reason = "CRV1:R,E:Om01u7Fh4LrGBS7uh0SWmzwabUiGiW6l:Y3Ix:Please enter token PIN: now";
         let challenge = parse_crv1(reason).unwrap();
         assert!(challenge.echo && challenge.response_required);
         assert_eq!(challenge.username, "cr1");
         assert_eq!(challenge.text, "Please enter token PIN: now");
-        let answer = answer_crv1(&challenge, &SecretText::from("8675309"));
-        assert_eq!(answer.username, "cr1");
-        assert_eq!(
-            answer.password.expose(),
-            "CRV1::Om01u7Fh4LrGBS7uh0SWmzwabUiGiW6l::8675309"
-        );
         assert_eq!(
             login().refused(reason),
             ConnectionError::DynamicChallenge(challenge)
@@ -269,15 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn a_static_challenge_has_two_encodings() {
-        let (password, response) = (SecretText::from("bar"), SecretText::from("8675309"));
+    fn a_text_challenge_is_answered_in_base64() {
         assert_eq!(
-            encode_scrv1(&password, &response).expose(),
-            "SCRV1:YmFy:ODY3NTMwOQ=="
-        );
-        assert_eq!(encode_concat(&password, &response).expose(), "bar8675309");
-        assert_eq!(
-            encode_cr_response(&response).expose(),
+            encode_cr_response(&SecretText::from("8675309")).expose(),
             "CR_RESPONSE,ODY3NTMwOQ=="
         );
     }

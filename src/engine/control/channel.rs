@@ -162,6 +162,7 @@ impl Channel {
                 };
                 channel.begin_key_state(now, KeyId::FIRST, reset, Vec::new());
             }
+            #[cfg(any(test, fuzzing))]
             Side::Server => channel.expected = Some(KeyId::FIRST),
         }
         channel
@@ -258,6 +259,7 @@ impl Channel {
     }
 
     /// Whether the peer has answered the reset of this key.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub fn is_open(&self, key_id: KeyId) -> bool {
         self.key_states
@@ -362,6 +364,7 @@ impl Channel {
     const fn hard_resets(&self) -> &'static [Opcode] {
         match self.side {
             Side::Client => &[Opcode::HardResetServerV2],
+            #[cfg(any(test, fuzzing))]
             Side::Server => &[Opcode::HardResetClientV2, Opcode::HardResetClientV3],
         }
     }

@@ -42,11 +42,10 @@ pub struct ServerMessage {
     pub source: ServerSource,
     /// Its options string.
     pub options: String,
-    /// Its peer info, if it sent any.
-    pub peer_info: Option<String>,
 }
 
 /// The client's whole message, as a server reads it.
+#[cfg(test)]
 #[derive(Debug)]
 pub struct ClientMessage {
     /// Its random share.
@@ -82,6 +81,7 @@ pub fn encode_client(source: &ClientSource, texts: &Texts) -> SecretBytes {
 }
 
 /// What a server sends. `peer_info` of `None`: it stops after the options string, as old servers do.
+#[cfg(test)]
 #[must_use]
 pub fn encode_server(source: &ServerSource, options: &str, peer_info: Option<&str>) -> SecretBytes {
     let len = HEAD.len() + 64 + options.len() + peer_info.map_or(0, str::len) + 12;
@@ -120,28 +120,19 @@ pub fn decode_server(plaintext: &[u8]) -> Result<Option<(ServerMessage, usize)>,
     let options = text(options, "the options string is not text")?;
     // Parts of it are shown.
     let options: String = options.chars().filter(|c| !c.is_control()).collect();
-    let mut peer_info = None;
-    for field in 0..3 {
-        if cursor.rest.first().is_none_or(|byte| *byte >= b' ') {
+    for _name_password_and_peer_info in 0..3 {
+        let follows = cursor.rest.first().is_some_and(|byte| *byte < b' ');
+        if !follows
+            || cursor
+                .string(LONGEST_STRING, "a trailing string is too long")?
+                .is_none()
+        {
             break;
-        }
-        let Some(value) = cursor.string(LONGEST_STRING, "a trailing string is too long")? else {
-            break;
-        };
-        if field == 2 {
-            peer_info = Some(String::from_utf8_lossy(value).into_owned());
         }
     }
     let used = plaintext.len() - cursor.rest.len();
     let source = ServerSource { random1, random2 };
-    Ok(Some((
-        ServerMessage {
-            source,
-            options,
-            peer_info,
-        },
-        used,
-    )))
+    Ok(Some((ServerMessage { source, options }, used)))
 }
 
 /// Reads a client's message from the front of `plaintext`; the answer has the bytes it took. `None`: more is needed.
@@ -149,6 +140,7 @@ pub fn decode_server(plaintext: &[u8]) -> Result<Option<(ServerMessage, usize)>,
 /// # Errors
 ///
 /// [`BadKeyMessage`] if the bytes can't become a message.
+#[cfg(test)]
 pub fn decode_client(plaintext: &[u8]) -> Result<Option<(ClientMessage, usize)>, BadKeyMessage> {
     let mut cursor = Cursor { rest: plaintext };
     if !cursor.head()? {
@@ -284,7 +276,6 @@ mod tests {
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
         assert_eq!(used, message_len);
         assert_eq!(message.options, "V4,tls-server");
-        assert_eq!(message.peer_info, None);
         assert_eq!(message.source.random2.expose(), &[4; 32]);
     }
 
@@ -296,8 +287,8 @@ mod tests {
         let message_len = bytes.len();
         bytes.extend_from_slice(b"AUTH_PENDING\0");
         let (message, used) = decode_server(&bytes).unwrap().unwrap();
-        assert_eq!(used, message_len);
-        assert_eq!(message.peer_info.as_deref(), Some("IV_VER=2.6\n"));
+        assert_eq!(used, message_len, "it is skipped");
+        assert_eq!(message.options, "V4");
     }
 
     #[test]
@@ -306,9 +297,8 @@ mod tests {
             .expose()
             .to_vec();
         bytes.extend_from_slice(&[0, 1, 0, 0, 1, 0, 0, 3, b'a', b'b', 0]);
-        let (message, used) = decode_server(&bytes).unwrap().unwrap();
+        let (_, used) = decode_server(&bytes).unwrap().unwrap();
         assert_eq!(used, bytes.len());
-        assert_eq!(message.peer_info.as_deref(), Some("ab"));
     }
 
     #[test]

@@ -17,5 +17,3 @@ pub(crate) mod tls;
 pub(crate) mod verify;
 pub(crate) mod windows;
 pub(crate) mod wrap;
-
-pub use self::tls::{TlsFactory, TlsSetupError};

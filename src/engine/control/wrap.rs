@@ -25,6 +25,7 @@ pub enum Side {
     /// Sends the first packet.
     Client,
     /// Answers it.
+    #[cfg(any(test, fuzzing))]
     Server,
 }
 
@@ -95,12 +96,6 @@ impl Wrapper {
             Wrapping::TlsCryptV2 { key } => exported.xor(&key.key),
         };
         self.dynamic = Some(Protection::new(Scheme::crypt(&key, self.side), FIRST_ID));
-    }
-
-    /// Whether dynamic tls-crypt is installed.
-    #[must_use]
-    pub const fn is_dynamic(&self) -> bool {
-        self.dynamic.is_some()
     }
 
     /// Whether packets of the first key go without any protection.
@@ -315,6 +310,7 @@ impl Scheme {
     fn crypt(key: &StaticKey, side: Side) -> Self {
         let direction = match side {
             Side::Client => KeyDirection::Inverse,
+            #[cfg(any(test, fuzzing))]
             Side::Server => KeyDirection::Normal,
         };
         Self::Crypt {

@@ -120,12 +120,6 @@ pub struct EpochKey {
 }
 
 impl EpochKey {
-    /// The epoch.
-    #[must_use]
-    pub const fn epoch(&self) -> u16 {
-        self.epoch
-    }
-
     /// What seals and opens.
     #[must_use]
     pub const fn aead(&self) -> &AeadKey {

@@ -6,10 +6,11 @@ use std::ops::Range;
 use super::key::DataKey;
 use super::packet::take;
 use super::plane::DataSetup;
-use super::slot::{FORGERIES_MANY, FORGERIES_MAX, Head, LAST_IDS, refusal};
+use super::slot::{FORGERIES_MANY, FORGERIES_MAX, LAST_IDS, refusal};
 use super::stats::DropReason;
 use crate::crypto::aead::{AeadKey, NONCE_LEN, TAG_LEN};
 use crate::crypto::replay::ReplayWindow;
+use crate::wire::data::DataHead;
 
 /// An AEAD key of the classic format.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Classic {
     #[inline]
     pub(super) fn seal(
         &mut self,
-        head: Head,
+        head: DataHead,
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, DropReason> {

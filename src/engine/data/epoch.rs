@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::key::DataKey;
 use super::packet::take;
 use super::plane::DataSetup;
-use super::slot::Head;
 use super::stats::DropReason;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::epoch::Epochs;
+use crate::wire::data::DataHead;
 
 /// An AEAD key of the epoch format.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Epoch {
     #[inline]
     pub(super) fn seal(
         &mut self,
-        head: Head,
+        head: DataHead,
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, DropReason> {

@@ -7,11 +7,12 @@ use rustls::crypto::SecureRandom;
 use super::key::DataKey;
 use super::packet::{put, take};
 use super::plane::DataSetup;
-use super::slot::{Head, LAST_IDS, refusal};
+use super::slot::{LAST_IDS, refusal};
 use super::stats::DropReason;
 use crate::crypto::cbc::{BLOCK_LEN, CbcKey};
 use crate::crypto::hmac::Digest;
 use crate::crypto::replay::ReplayWindow;
+use crate::wire::data::DataHead;
 
 /// A key of an old cipher.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Legacy {
 
     pub(super) fn seal(
         &mut self,
-        head: Head,
+        head: DataHead,
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, DropReason> {

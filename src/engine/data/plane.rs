@@ -11,9 +11,10 @@ use super::inflate::Inflater;
 use super::keepalive::Keepalive;
 use super::key::{DataKey, KeyError};
 use super::mss::outer_headers;
-use super::slot::{Slot, head_of};
+use super::slot::Slot;
 use super::stats::{DropReason, Stats};
 use crate::settings::{CompressionPolicy, MssFix, PacketLimit, Transport};
+use crate::wire::data::DataHead;
 
 /// What the data channel needs to know beside its keys.
 #[derive(Debug, Clone)]
@@ -376,7 +377,7 @@ impl DataPlane {
         now: Instant,
         packet: &mut [u8],
     ) -> Result<Option<Range<usize>>, DropReason> {
-        let (key_id, head) = head_of(packet).ok_or(DropReason::Buffer)?;
+        let (key_id, head) = DataHead::read(packet).ok_or(DropReason::Buffer)?;
         let slot = slot_mut(&mut self.slots, key_id).ok_or(DropReason::KeyState)?;
         let opened = slot.open(packet, head);
         if self.sending == Some(key_id) && slot.take_nearly_used_up() {

@@ -210,7 +210,7 @@ fn the_vector_of_the_other_implementation_is_met() {
         peer_id: Some(0x17),
         ..key(7, Cipher::Aes256Gcm, Format::Classic)
     };
-    let head = super::super::slot::Head::V2([7, 0, 0, 0x17]);
+    let head = DataHead::V2([7, 0, 0, 0x17]);
     let mut classic = super::super::classic::Classic::new(&setup(), &key).unwrap();
     let mut buffer = [[0; 24].as_slice(), text].concat();
     let packet = classic.seal(head, &mut buffer, 24..80).unwrap();

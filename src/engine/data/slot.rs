@@ -13,11 +13,12 @@ use super::plane::DataSetup;
 use super::stats::DropReason;
 use crate::crypto::replay::ReplayWindow;
 use crate::settings::Framing;
+use crate::wire::data::DataHead;
 
 /// One key that opens, and may seal.
 #[derive(Debug)]
 pub(super) struct Slot {
-    head: Head,
+    head: DataHead,
     codec: Codec,
     format: Format,
     framing: Framing,
@@ -32,15 +33,6 @@ pub(super) struct Slot {
     limit_said: bool,
     /// The key seals, did so, or was heard from: hearing from it is no news.
     pub(super) known_to_peer: bool,
-}
-
-/// The first bytes of each packet.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Head {
-    /// `P_DATA_V1`.
-    V1([u8; 1]),
-    /// `P_DATA_V2`, with the peer id.
-    V2([u8; 4]),
 }
 
 #[derive(Debug)]
@@ -62,7 +54,7 @@ impl Slot {
             }
         };
         let mut slot = Self {
-            head: Head::new(key)?,
+            head: DataHead::new(key.key_id, key.peer_id).ok_or(KeyError::KeyId(key.key_id))?,
             codec,
             format: key.format,
             framing: key.framing,
@@ -96,7 +88,7 @@ impl Slot {
         Kind {
             setup,
             format: self.format,
-            peer_id: matches!(self.head, Head::V2(_)),
+            peer_id: matches!(self.head, DataHead::V2(_)),
             framing: self.framing,
             fragments: self.fragments,
         }
@@ -186,43 +178,6 @@ impl Slot {
     }
 }
 
-impl Head {
-    fn new(key: &DataKey) -> Result<Self, KeyError> {
-        if key.key_id > 7 {
-            return Err(KeyError::KeyId(key.key_id));
-        }
-        Ok(match key.peer_id {
-            None => Self::V1([DATA_V1 << 3 | key.key_id]),
-            Some(peer_id) => {
-                let [_, a, b, c] = peer_id.to_be_bytes();
-                Self::V2([DATA_V2 << 3 | key.key_id, a, b, c])
-            }
-        })
-    }
-
-    /// The bytes themselves.
-    #[inline]
-    pub(super) const fn bytes(&self) -> &[u8] {
-        match self {
-            Self::V1(bytes) => bytes,
-            Self::V2(bytes) => bytes,
-        }
-    }
-}
-
-/// Key id and length of the head of a data packet.
-#[inline]
-pub(super) const fn head_of(packet: &[u8]) -> Option<(u8, usize)> {
-    let Some(first) = packet.first() else {
-        return None;
-    };
-    match *first >> 3 {
-        DATA_V1 => Some((*first & 7, 1)),
-        DATA_V2 => Some((*first & 7, 4)),
-        _ => None,
-    }
-}
-
 /// Why a window refuses an id.
 #[cold]
 pub(super) fn refusal(window: &ReplayWindow, id: u64, width: u32) -> DropReason {
@@ -241,6 +196,3 @@ pub(super) const LAST_IDS: u32 = 0xff00_0000;
 pub(super) const FORGERIES_MANY: u64 = 1 << 35;
 /// After so many forged packets a key opens nothing more.
 pub(super) const FORGERIES_MAX: u64 = 1 << 36;
-
-const DATA_V1: u8 = 6;
-const DATA_V2: u8 = 9;

@@ -5,6 +5,7 @@ pub mod profile;
 pub mod push;
 pub mod saved;
 pub mod session;
+pub mod tcp_frames;
 
 #[cfg(test)]
 mod tests {
@@ -59,5 +60,10 @@ mod tests {
     #[test]
     fn sessions_of_the_corpus_break_no_law() {
         replay("session", session::run);
+    }
+
+    #[test]
+    fn tcp_streams_of_the_corpus_break_no_law() {
+        replay("tcp_frames", tcp_frames::run);
     }
 }

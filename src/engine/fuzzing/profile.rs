@@ -4,7 +4,11 @@ use std::time::Instant;
 
 use crate::profile::model::Profile;
 
-/// Runs one input; panics if a law is broken.
+/// Runs one input.
+///
+/// # Panics
+///
+/// If a law is broken.
 pub fn run(input: &[u8], _now: Instant) {
     let text = String::from_utf8_lossy(input);
     let lines = text.lines().count();

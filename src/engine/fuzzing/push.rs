@@ -16,7 +16,11 @@ const PROFILE: &str =
     "client\nremote vpn.example\n<ca>\n</ca>\nauth-user-pass\nroute 10.77.0.0 255.255.0.0\n";
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
-/// Runs one input; panics if a law is broken.
+/// Runs one input.
+///
+/// # Panics
+///
+/// If a law is broken.
 pub fn run(input: &[u8], _now: Instant) {
     let text = String::from_utf8_lossy(input);
     let (reply, update) = text.split_once('\n').unwrap_or((&text, "PUSH_UPDATE"));

@@ -4,7 +4,11 @@ use std::time::Instant;
 
 use crate::session::saved::Saved;
 
-/// Runs one input; panics if a law is broken.
+/// Runs one input.
+///
+/// # Panics
+///
+/// If a law is broken.
 pub fn run(input: &[u8], _now: Instant) {
     let Ok(saved) = Saved::from_bytes(input) else {
         return;

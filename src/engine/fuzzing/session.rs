@@ -23,7 +23,11 @@ use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use rustls::time_provider::DefaultTimeProvider;
 
-/// Runs one input; panics if a law is broken.
+/// Runs one input.
+///
+/// # Panics
+///
+/// If a law is broken.
 pub fn run(input: &[u8], now: Instant) {
     let Some((choice, moves)) = input.split_first() else {
         return;

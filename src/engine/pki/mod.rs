@@ -20,7 +20,7 @@ pub(crate) mod private_key;
 pub(crate) mod revocation;
 mod rsa;
 pub(crate) mod signature;
-pub(crate) mod validity;
+pub mod validity;
 
 pub use self::certificate::Certificate;
 pub use self::key_kind::KeyKind;

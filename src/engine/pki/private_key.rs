@@ -11,14 +11,6 @@ use super::pem::{self, PemBlock};
 use super::pkcs12::decrypt_key;
 use crate::secret::SecretText;
 
-/// Whether the first private key of a PEM text is encrypted.
-#[must_use]
-pub fn needs_passphrase(text: &str) -> bool {
-    let blocks = pem::blocks(text);
-    let key = blocks.iter().find(|block| is_private_key(block));
-    key.is_some_and(is_encrypted)
-}
-
 /// The first private key of a PEM text. The passphrase is looked at only if the key is encrypted.
 ///
 /// # Errors
@@ -201,7 +193,6 @@ mod tests {
             (fixture!("client-p384.key"), fixture!("client-p384.crt")),
             (fixture!("client-ed.key"), fixture!("client-ed.crt")),
         ] {
-            assert!(!needs_passphrase(key));
             assert!(fits(from_pem(key, None).unwrap(), certificate));
             let windows = key.replace('\n', "\r\n");
             assert!(fits(from_pem(&windows, None).unwrap(), certificate));
@@ -236,7 +227,6 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            assert!(needs_passphrase(key), "{place}");
             assert_eq!(
                 from_pem(key, None).unwrap_err(),
                 PkiError::PassphraseNeeded,

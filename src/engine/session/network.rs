@@ -48,8 +48,8 @@ enum Now {
 }
 
 impl Network {
-    /// A network on which `plan` is in force on `device` already, left there by an earlier process.
-    #[must_use]
+    /// A network on which `plan` is in force on `device` already.
+    #[cfg(test)]
     pub fn inherited(plan: NetPlan, device: Device) -> Self {
         let plan = Arc::new(plan);
         Self {

@@ -126,12 +126,6 @@ impl Remotes {
         self.entries.len()
     }
 
-    /// Whether there is no remote. There always is one.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// What stands between now and the next attempt.
     #[must_use]
     pub fn next(&self) -> Next<'_> {

@@ -1,4 +1,4 @@
-//! ExitNotifications, and the limits of a session.
+//! Exit notifications, and the limits of a session.
 
 use std::time::Duration;
 

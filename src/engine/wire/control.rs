@@ -215,6 +215,7 @@ impl EarlyNegotiation {
     }
 
     /// The payload of a reset that says this.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
         if !self.resend_wkc {

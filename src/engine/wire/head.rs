@@ -93,6 +93,7 @@ impl KeyId {
     pub const FIRST: Self = Self(0);
 
     /// `None` above 7.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub const fn new(key_id: u8) -> Option<Self> {
         if key_id <= 7 {

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::network::local::Resolver;
 use crate::network::monitor::{NetworkChange, NetworkMonitor};
-use crate::network::{LocalOptions, Network, Resolver, TunDevice};
+use crate::network::{LocalOptions, Network, TunDevice};
 use openvpn_engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport, NetPlan};
 use zbus::Connection;
 use zbus::connection::Builder;
 
 use crate::testing::namespace::World;
 use crate::testing::process::Process;
-use crate::testing::{in_runtime, skipped, state};
+use crate::testing::{in_runtime, skipped};
 
 const NAME: &str = "org.freedesktop.resolve1";
 const PATH: &str = "/org/freedesktop/resolve1";
@@ -21,7 +22,6 @@ const PATH: &str = "/org/freedesktop/resolve1";
 struct Scene {
     world: World,
     folder: PathBuf,
-    before: String,
 }
 
 impl Scene {
@@ -29,22 +29,13 @@ impl Scene {
         let world = World::new();
         let folder = std::env::temp_dir().join(world.client.name());
         std::fs::create_dir_all(&folder).expect("a folder can be made");
-        let before = state::of(&world.client);
-        Self {
-            world,
-            folder,
-            before,
-        }
+        Self { world, folder }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
         std::fs::write(&path, text).expect("a file can be written");
         path
-    }
-
-    fn assert_as_before(&self) {
-        assert_eq!(self.before, state::of(&self.world.client));
     }
 }
 

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::network::{LocalOptions, NetError, Network, Resolver, TunDevice, cleanup};
+use crate::network::local::Resolver;
+use crate::network::{LocalOptions, NetError, Network, TunDevice, cleanup};
 use openvpn_engine::netplan::{DeviceAddress, DnsPlan, DnsServer, NetPlan, Route, RouteVia};
 
 use crate::testing::namespace::{FAR_V4, FAR_V6, SERVER_V4, World};

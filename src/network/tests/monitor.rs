@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::network::local::Resolver;
 use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
-use crate::network::{LocalOptions, Network, Resolver, TunDevice};
+use crate::network::{LocalOptions, Network, TunDevice};
 use tokio::time::timeout;
 
 use crate::testing::namespace::{FAR_V4, World};

@@ -1,9 +1,6 @@
-//! libFuzzer's door to `targets/tcp_frames.rs`.
+//! libFuzzer's door to `openvpn_engine::fuzzing::tcp_frames`.
 #![no_main]
 
 use std::time::Instant;
 
-#[path = "../targets/tcp_frames.rs"]
-mod target;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input, Instant::now()));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| openvpn_engine::fuzzing::tcp_frames::run(input, Instant::now()));

@@ -17,6 +17,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection};
 
 pub use self::error::{TlsError, TlsSetupError};
+#[cfg(test)]
 pub use self::hybrid::X25519_MLKEM768;
 use self::parameters::Parameters;
 use super::verify::Verifier;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::error::{Place, ProfileError};
 use crate::secret::SecretText;
 
-pub use token::{Argument, BadLine, tokenise};
+pub use token::{Argument, tokenise};
 
 /// The longest profile, in bytes.
 pub const MAX_PROFILE: usize = 262_144;
