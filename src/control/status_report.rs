@@ -59,7 +59,11 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("device", "string", "The TUN device."),
     ("mtu", "number", "The device's MTU in bytes."),
     ("cipher", "string", "The cipher of the data channel."),
-    ("tls", "string", "Version and cipher suite of TLS."),
+    (
+        "tls",
+        "string",
+        "Version, cipher suite and key exchange group of TLS.",
+    ),
     (
         "server_certificate",
         "string",

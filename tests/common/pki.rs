@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The folder with all of them, made when first asked for. Files: `ca.crt`, and for each of [`SUBJECTS`] `NAME.crt` and
-/// `NAME.key`; `p521-ca.crt`, which has signed those with its name; `other-ca.crt`, which has signed none of them;
+/// `NAME.key`; `other-ca.crt`, which has signed none of them; for each of [`AUTHORITIES`] `NAME-ca.crt`, and for each of its
+/// hashes `server-NAME-HASH.crt`, which it has signed, with a key of the same kind;
 /// `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
 /// `v2-client.key`, and `v2-client-old.key`, whose age cannot be told; `dh.pem`; `client.p12` and `client-locked.key`, whose
 /// password is `barley`; the logins `right.txt` and `wrong.txt`, and `check-password`, which knows them apart.
@@ -59,11 +60,28 @@ const SUBJECTS: &[(&str, &str, &str, &str, &str)] = &[
     ("client-p384", "clientAuth", BEGAN, FAR, P384),
     ("server-p521", "serverAuth", BEGAN, FAR, P521),
     ("client-p521", "clientAuth", BEGAN, FAR, P521),
-    ("server-by-p521", "serverAuth", BEGAN, FAR, P256),
+    (
+        "server-pss",
+        "serverAuth",
+        BEGAN,
+        FAR,
+        "rsa-pss -pkeyopt rsa_keygen_bits:2048",
+    ),
+    ("server-ed448", "serverAuth", BEGAN, FAR, "ed448"),
     ("server-rsa", "serverAuth", BEGAN, FAR, "rsa:2048"),
     ("client-rsa", "clientAuth", BEGAN, FAR, "rsa:2048"),
 ];
 
+/// Authorities, the words for their keys and for those of their servers, and the hashes that they sign with.
+pub(crate) const AUTHORITIES: &[(&str, &str, &[&str])] = &[
+    ("p256", P256, SHA2),
+    ("p384", P384, SHA2),
+    ("p521", P521, SHA2),
+    ("rsa", "rsa:2048", SHA2),
+    ("ed25519", "ed25519", &["null"]),
+];
+
+const SHA2: &[&str] = &["sha256", "sha384", "sha512"];
 const BEGAN: &str = "20200101000000Z";
 const FAR: &str = "20491231000000Z";
 const P256: &str = "ec -pkeyopt ec_paramgen_curve:prime256v1";
@@ -71,7 +89,7 @@ const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
 const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
 
 /// The layout's mark: it changes when the layout does.
-const LAST_FILE: &str = "complete-4";
+const LAST_FILE: &str = "complete-5";
 
 const CA_CONFIG: &str = "
 [ca]
@@ -104,32 +122,30 @@ fn make(folder: &Path) {
     write("ca.conf", CA_CONFIG);
     write("index.txt", "");
     write("serial", "1000\n");
-    for (ca, key) in [("ca", P256), ("other-ca", P256), ("p521-ca", P521)] {
-        let words = format!(
-            "req -x509 -newkey {key} -nodes -days 9000 -subj /CN={ca} \
-             -addext keyUsage=critical,keyCertSign,cRLSign -keyout {ca}.key -out {ca}.crt"
-        );
-        openssl(folder, &words);
-    }
+    make_authority(folder, "ca", P256);
+    make_authority(folder, "other-ca", P256);
     for (name, usage, first, last, key) in SUBJECTS {
-        let ca = if name.ends_with("-by-p521") {
-            "p521-ca"
-        } else {
-            "ca"
-        };
-        openssl(
+        make_request(folder, name, key);
+        sign(
             folder,
-            &format!(
-                "req -newkey {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
-            ),
+            name,
+            "ca",
+            &format!("-extensions {usage} -startdate {first} -enddate {last}"),
         );
-        openssl(
-            folder,
-            &format!(
-                "ca -batch -notext -config ca.conf -cert {ca}.crt -keyfile {ca}.key -extensions {usage} \
-                 -startdate {first} -enddate {last} -in {name}.csr -out {name}.crt"
-            ),
-        );
+    }
+    for (authority, key, hashes) in AUTHORITIES {
+        let ca = format!("{authority}-ca");
+        make_authority(folder, &ca, key);
+        for hash in *hashes {
+            let name = format!("server-{authority}-{hash}");
+            make_request(folder, &name, key);
+            sign(
+                folder,
+                &name,
+                &ca,
+                &format!("-extensions serverAuth -md {hash} -startdate {BEGAN} -enddate {FAR}"),
+            );
+        }
     }
     for name in ["server-revoked", "client-revoked"] {
         openssl(
@@ -152,6 +168,32 @@ fn make(folder: &Path) {
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.join("check-password"), executable).expect("it is our file");
     write(LAST_FILE, "");
+}
+
+fn make_authority(folder: &Path, name: &str, key: &str) {
+    openssl(
+        folder,
+        &format!(
+            "req -x509 -newkey {key} -nodes -days 9000 -subj /CN={name} \
+             -addext keyUsage=critical,keyCertSign,cRLSign -keyout {name}.key -out {name}.crt"
+        ),
+    );
+}
+
+fn make_request(folder: &Path, name: &str, key: &str) {
+    openssl(
+        folder,
+        &format!("req -newkey {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+    );
+}
+
+fn sign(folder: &Path, name: &str, ca: &str, words: &str) {
+    openssl(
+        folder,
+        &format!(
+            "ca -batch -notext -config ca.conf -cert {ca}.crt -keyfile {ca}.key -in {name}.csr -out {name}.crt {words}"
+        ),
+    );
 }
 
 fn make_keys(folder: &Path) {

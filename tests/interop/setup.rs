@@ -9,7 +9,7 @@ pub(crate) struct Setup {
     tcp: bool,
     remote: &'static str,
     /// Name of the server's certificate and key.
-    identity: &'static str,
+    identity: String,
     /// What the server says about the network inside.
     network: String,
     exit_notify: u8,
@@ -27,7 +27,7 @@ impl Setup {
         Self {
             tcp: false,
             remote: SERVER_V4,
-            identity: "server",
+            identity: "server".into(),
             network: "server 10.9.0.0 255.255.255.0\nserver-ipv6 fd09::/64\ntopology subnet\n"
                 .into(),
             exit_notify: 1,
@@ -58,8 +58,8 @@ impl Setup {
     }
 
     /// The server shows this certificate.
-    pub(crate) fn identity(mut self, name: &'static str) -> Self {
-        self.identity = name;
+    pub(crate) fn identity(mut self, name: &str) -> Self {
+        self.identity = name.to_owned();
         self
     }
 

@@ -73,7 +73,7 @@ impl P521Key {
         let number = match key {
             PrivateKeyDer::Sec1(key) => sec1_number(key.secret_sec1_der())?,
             PrivateKeyDer::Pkcs8(key) => pkcs8_number(key.secret_pkcs8_der())?,
-            _ => return Err(PkiError::Malformed(WHAT)),
+            PrivateKeyDer::Pkcs1(_) | _ => return Err(PkiError::Malformed(WHAT)),
         };
         let key =
             p521::ecdsa::SigningKey::from_slice(&*number).map_err(|_| PkiError::Malformed(WHAT))?;

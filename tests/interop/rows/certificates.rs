@@ -8,6 +8,35 @@ use super::transport::connects;
 use super::wrapping::since_2_7;
 
 pub(super) fn rows() -> Vec<Row> {
+    let mut rows = signed();
+    rows.extend(checked());
+    rows
+}
+
+/// Every kind of authority, with every hash that it signs with.
+fn signed() -> Vec<Row> {
+    let rows = pki::AUTHORITIES.iter().map(|(authority, _, hashes)| {
+        let title = match *authority {
+            "ed25519" => "authority on Ed25519".to_owned(),
+            "rsa" => "authority with RSA: SHA-256, SHA-384, SHA-512".to_owned(),
+            curve => format!(
+                "authority on {}: SHA-256, SHA-384, SHA-512",
+                curve.replace('p', "P-")
+            ),
+        };
+        Row::works(title, move |cell| {
+            for hash in *hashes {
+                let setup = Setup::new()
+                    .identity(&format!("server-{authority}-{hash}"))
+                    .trust(&format!("ca {authority}-ca.crt\nremote-cert-tls server"));
+                cell.assert_connects(&setup);
+            }
+        })
+    });
+    rows.collect()
+}
+
+fn checked() -> Vec<Row> {
     let trust = |lines: &str| Setup::new().trust(lines);
     vec![
         connects("`remote-cert-tls server`", Setup::new()),

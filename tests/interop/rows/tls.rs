@@ -1,6 +1,6 @@
 //! Versions, keys and groups of TLS.
 
-use super::super::cell::{CERTIFICATE, PROFILE, UNREACHABLE};
+use super::super::cell::{CERTIFICATE, UNREACHABLE};
 use super::super::release::Release;
 use super::super::row::Row;
 use super::super::setup::Setup;
@@ -8,6 +8,7 @@ use super::transport::connects;
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = served();
+    rows.extend(groups());
     rows.extend(beyond_us());
     rows
 }
@@ -43,6 +44,27 @@ fn served() -> Vec<Row> {
         connects("ECDSA keys, P-384", of("server-p384", "client-p384")),
         connects("Ed25519 keys", of("server-ed25519", "client-ed25519")),
         connects(
+            "server and client key on P-521",
+            of("server-p521", "client-p521"),
+        ),
+        connects(
+            "server and client key on P-521, TLS 1.2",
+            of("server-p521", "client-p521").client("tls-version-max 1.2"),
+        ),
+        connects(
+            "server key for RSA-PSS only, TLS 1.3",
+            Setup::new().identity("server-pss"),
+        ),
+        connects(
+            "ChaCha20 as TLS cipher",
+            Setup::new().server("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256"),
+        ),
+    ]
+}
+
+fn groups() -> Vec<Row> {
+    vec![
+        connects(
             "group `secp384r1` only (hello retried)",
             Setup::new().server("tls-groups secp384r1"),
         ),
@@ -63,9 +85,10 @@ fn served() -> Vec<Row> {
             Setup::new().client("tls-groups X25519"),
             "X25519",
         ),
-        connects(
-            "ChaCha20 as TLS cipher",
-            Setup::new().server("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256"),
+        agrees(
+            "group `secp521r1` only (hello retried)",
+            Setup::new().server("tls-groups secp521r1"),
+            "secp521r1",
         ),
     ]
 }
@@ -95,19 +118,9 @@ fn beyond_us() -> Vec<Row> {
                 .server("tls-version-max 1.2\ntls-cipher TLS-RSA-WITH-AES-256-GCM-SHA384"),
             &["dhe or rsa for the key exchange"],
         ),
-        Row::refused("server key on P-521", |cell| {
-            let setup = Setup::new().identity("server-p521");
-            cell.assert_refuses(&setup, CERTIFICATE, &["ecdsa with p-521"]);
-        }),
-        Row::refused("authority on P-521", |cell| {
-            let setup = Setup::new()
-                .identity("server-by-p521")
-                .trust("ca p521-ca.crt");
-            cell.assert_refuses(&setup, CERTIFICATE, &["ecdsa with p-521"]);
-        }),
-        Row::refused("client key on P-521", |cell| {
-            let setup = Setup::new().login("cert client-p521.crt\nkey client-p521.key");
-            cell.assert_refuses(&setup, PROFILE, &["ecdsa with p-521"]);
+        Row::refused("server key on Ed448", |cell| {
+            let setup = Setup::new().identity("server-ed448");
+            cell.assert_refuses(&setup, CERTIFICATE, &["ed448"]);
         }),
     ]
 }

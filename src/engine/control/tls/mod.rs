@@ -2,6 +2,7 @@
 
 mod error;
 mod hybrid;
+mod p521;
 mod parameters;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use rustls::{
 
 use super::TlsSetupError;
 use super::hybrid::X25519_MLKEM768;
+use super::p521::SECP521R1;
 use crate::config::{CertProfile, TlsConfig, TlsVersion};
 
 /// What a `ClientHello` may offer.
@@ -296,9 +297,13 @@ fn read_groups(
 
 /// All groups that there are, the most wanted first.
 fn groups_of(library: &CryptoProvider) -> Vec<&'static dyn SupportedKxGroup> {
-    let beside = |group: &&'static dyn SupportedKxGroup| group.name() != X25519_MLKEM768.name();
+    let ours = [X25519_MLKEM768.name(), SECP521R1.name()];
+    let beside = |group: &&'static dyn SupportedKxGroup| !ours.contains(&group.name());
     let theirs = library.kx_groups.iter().copied().filter(beside);
-    std::iter::once(X25519_MLKEM768).chain(theirs).collect()
+    std::iter::once(X25519_MLKEM768)
+        .chain(theirs)
+        .chain(std::iter::once(SECP521R1))
+        .collect()
 }
 
 fn tokens<'a>(names: &'a [String], separators: &'a [char]) -> impl Iterator<Item = &'a str> {

@@ -3,6 +3,7 @@
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::ring::kx_group::{SECP384R1, X25519};
 
+use super::super::p521::SECP521R1;
 use super::*;
 
 fn server_with(
@@ -64,10 +65,10 @@ fn offered(profile: &TlsConfig) -> Vec<u16> {
 
 #[test]
 fn the_post_quantum_group_comes_first_and_only_with_tls_1_3() {
-    assert_eq!(offered(&profile()), [0x11ec, 29, 23, 24]);
+    assert_eq!(offered(&profile()), [0x11ec, 29, 23, 24, 25]);
     let mut old = profile();
     old.version_max = TlsVersion::V1_2;
-    assert_eq!(offered(&old), [29, 23, 24]);
+    assert_eq!(offered(&old), [29, 23, 24, 25]);
     let mut modern = profile();
     modern.version_min = TlsVersion::V1_3;
     assert_eq!(offered(&modern)[0], 0x11ec);
@@ -89,6 +90,20 @@ fn a_server_without_it_takes_x25519_at_once_and_others_ask_again() {
     assert_eq!(agreed(&profile(), curves), ("secp384r1".to_owned(), 2));
     let old = connect(&profile(), server_with(vec![X25519], &TLS12)).unwrap();
     assert!(old.describe().ends_with(", X25519"), "{}", old.describe());
+}
+
+#[test]
+fn the_curve_p521_is_there_for_who_has_nothing_else() {
+    let only = || server_with(vec![SECP521R1], &TLS13);
+    assert_eq!(agreed(&profile(), only()), ("secp521r1".to_owned(), 2));
+    let first = wanting(Some("P-521:X25519"));
+    assert_eq!(agreed(&first, only()), ("secp521r1".to_owned(), 1));
+    let old = connect(&profile(), server_with(vec![SECP521R1], &TLS12)).unwrap();
+    assert!(
+        old.describe().ends_with(", secp521r1"),
+        "{}",
+        old.describe()
+    );
 }
 
 #[test]

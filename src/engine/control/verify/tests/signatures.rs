@@ -1,5 +1,6 @@
 //! Chains and revocation lists that are signed in every way that authorities have.
 
+use super::super::super::super::pki::revocation_lists;
 use super::super::super::super::pki::signature::{Hash, Pss, Scheme, SignatureError};
 use super::*;
 
@@ -174,7 +175,7 @@ fn revocation_lists_are_read_as_far_as_they_are_used() {
 
 #[test]
 fn a_revocation_list_that_cannot_be_read_says_which_part() {
-    let said = |text| crate::pki::revocation_lists(text).unwrap_err().to_string();
+    let said = |text| revocation_lists(text).unwrap_err().to_string();
     assert_eq!(
         said(fixture!("signatures", "no-date.crl")),
         "the date of a revocation list cannot be read"
@@ -208,7 +209,7 @@ fn revocation_lists_are_signed_by_curves_with_long_hashes_too() {
         let case = || Case::with_ca(authority);
         case().crl(revoked).refuses(leaf, "", "has been revoked");
         case().crl(others).accepts(leaf, "");
-        let mut list = crate::pki::revocation_lists(others).unwrap()[0].to_vec();
+        let mut list = revocation_lists(others).unwrap()[0].to_vec();
         *list.last_mut().unwrap() ^= 1;
         let mut spoilt = case().crl(others);
         spoilt.verifier.trust.revocation_lists = Some(vec![list.into()]);
