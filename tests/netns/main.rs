@@ -20,6 +20,7 @@ mod manners;
 mod matrix;
 mod moving;
 mod narrow;
+mod oracle;
 mod proxies;
 mod scene;
 mod trouble;

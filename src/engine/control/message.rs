@@ -346,9 +346,12 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_whatever_follows_the_word() {
-        let refused = |command: &str| match Message::parse(command) {
-            Message::AuthFailed { reason } => Some(reason),
-            _ => None,
+        let refused = |command: &str| {
+            if let Message::AuthFailed { reason } = Message::parse(command) {
+                Some(reason)
+            } else {
+                None
+            }
         };
         for command in [
             "AUTH_FAILED,no such user",

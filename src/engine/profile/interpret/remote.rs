@@ -37,6 +37,10 @@ type Protocol = (Transport, Option<AddressFamily>);
 
 /// What is said about remotes, by the profile for all or by a block for its own; `None` where nothing is.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option without arguments, and they are independent"
+)]
 pub(super) struct Draft {
     protocol: Option<Protocol>,
     port: Option<u16>,
@@ -319,7 +323,7 @@ impl Interpreter<'_, '_> {
                 |draft| Arc::new(draft.options(digest)),
             );
             let draft = merged.as_ref().unwrap_or(&self.common);
-            bound = bound.or(draft.bound_in_spite());
+            bound = bound.or_else(|| draft.bound_in_spite());
             lacks_direction |= draft.lacks_direction();
             for line in &entry.remotes {
                 let (transport, family) = line

@@ -1,5 +1,6 @@
 //! The laws and examples of this room.
 
+mod corpus;
 mod forms;
 
 use std::time::Duration;

@@ -303,9 +303,12 @@ impl Profile {
     /// Keeps the remotes with the wanted protocol. Where there are none, or a proxy that carries TCP only decides, all
     /// are kept: a server does not speak a protocol because the user wants it.
     fn apply_proto_override(&mut self, overrides: &[Override], notes: &mut Vec<Note>) {
-        let wanted = overrides.iter().rev().find_map(|wish| match wish {
-            Override::Remote(RemoteOverride::Proto(transport)) => Some(*transport),
-            _ => None,
+        let wanted = overrides.iter().rev().find_map(|wish| {
+            if let Override::Remote(RemoteOverride::Proto(transport)) = wish {
+                Some(*transport)
+            } else {
+                None
+            }
         });
         let Some(wanted) = wanted else { return };
         if self.remotes.iter().any(|remote| remote.transport == wanted) {

@@ -23,9 +23,12 @@ fn a_file_that_a_later_line_replaces_is_not_read() {
 
 #[test]
 fn a_direction_named_with_a_file_and_one_named_alone_are_the_same_setting() {
-    let direction = |text: &str| match &good(text).remotes[0].options.wrapping {
-        WrappingText::TlsAuth { direction, .. } => *direction,
-        _ => panic!("no tls-auth"),
+    let direction = |text: &str| {
+        let profile = good(text);
+        let WrappingText::TlsAuth { direction, .. } = &profile.remotes[0].options.wrapping else {
+            panic!("no tls-auth")
+        };
+        *direction
     };
     let block = "<tls-auth>\nA\n</tls-auth>\n";
     assert_eq!(
