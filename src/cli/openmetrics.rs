@@ -1,4 +1,4 @@
-//! Sessions as metrics: the text format of OpenMetrics 1.0, for the textfile collector of node_exporter and its kin.
+//! Sessions as metrics: the text format of OpenMetrics 1.0, for the textfile collector of Prometheus and its kin.
 
 use std::fmt::Write;
 

@@ -232,15 +232,15 @@ fn finish(outcome: zbus::Result<String>) -> ExitCode {
         }
         Err(error) => error,
     };
-    match error {
-        zbus::Error::MethodError(name, text, _) => {
-            complain(&text.unwrap_or_else(|| name.to_string()));
-        }
-        zbus::Error::InputOutput(error) => complain(&format!(
+    complain(&if let zbus::Error::MethodError(name, text, _) = error {
+        text.unwrap_or_else(|| name.to_string())
+    } else if let zbus::Error::InputOutput(error) = error {
+        format!(
             "the system bus cannot be asked: {error}; sessions do not need it, and systemctl status shows them without it"
-        )),
-        error => complain(&error.to_string()),
-    }
+        )
+    } else {
+        error.to_string()
+    });
     ExitCode::FAILURE
 }
 

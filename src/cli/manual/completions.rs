@@ -15,7 +15,7 @@ pub fn script(shell: Shell) -> String {
         Shell::Bash => format!("{script}{}", for_bash()),
         Shell::Fish => format!("{script}\n{}", for_fish()),
         Shell::Zsh => for_zsh(&script),
-        _ => script,
+        Shell::Elvish | Shell::PowerShell | _ => script,
     }
 }
 
