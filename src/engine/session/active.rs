@@ -36,7 +36,7 @@ pub(super) struct ActiveSession {
     pub(super) proxy_login: ProxyLogin,
     pub(super) network: Network,
     pub(super) phase: Phase,
-    /// What passes on the way to the server, if not all does.
+    /// What passes on the path to the server, if not all does.
     pub(super) path_limit: Option<PathLimit>,
     /// The longest packets that the connection takes, if it has such a limit.
     pub(super) largest_payload: Option<u16>,
