@@ -389,7 +389,7 @@ impl<F: FrontEnd> Loop<F> {
                 .unwrap_or_default(),
             session_path: confirmation.and_then(|it| it.session_path.clone()),
             device_path: device
-                .and(self.effects.device_path())
+                .and_then(|_| self.effects.device_path())
                 .map(ToOwned::to_owned),
             device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             session_name: self.session.host().to_owned(),
@@ -445,7 +445,7 @@ async fn answered(asking: &mut Option<Asking>) -> io::Result<SecretText> {
     }
 }
 
-/// How long the tunnel thread may take to tell its counters; it turns in less than a millisecond.
+/// How long the tunnel thread may take to tell its counters; it responds in less than a millisecond.
 const COUNTING: Duration = Duration::from_millis(250);
 /// How much longer a start may take that is seen to go on.
 const START_TIME: Duration = Duration::from_secs(90);

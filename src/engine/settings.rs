@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::fmt;
+
 use super::crypto::cipher::Cipher;
 use super::crypto::hmac::Digest;
 
@@ -12,6 +14,15 @@ pub enum Transport {
     Tcp,
     /// One packet per datagram.
     Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
 }
 
 /// A TLS version that rustls has.

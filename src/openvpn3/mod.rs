@@ -9,6 +9,7 @@ pub mod error;
 pub mod log_service;
 pub mod log_signal;
 pub mod members;
+pub mod milestones;
 pub mod object;
 pub mod properties;
 pub mod session_object;

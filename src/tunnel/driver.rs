@@ -219,7 +219,7 @@ impl Driver {
         let endpoint = &config.endpoint;
         let (kind, address) = (endpoint.transport, endpoint.address);
         let socket = SocketOptions::new(&socket, address);
-        debug!(attempt = %id, %address, transport = ?kind, "opening the transport");
+        debug!(attempt = %id, %address, transport = %kind, "opening the transport");
         let way = proxy_setup.map(|proxy_setup| proxy::Way {
             endpoint: endpoint.clone(),
             proxy_setup,

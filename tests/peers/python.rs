@@ -116,7 +116,7 @@ fn said_by_the_unit(front: &FrontEnd<'_>, name: &str, times: usize) {
             // 24.1 has names for statuses, 27.1 words.
             let status = told.matches("CONN_CONNECTED").count()
                 + told.matches("VPN client is connected").count();
-            status == times && told.matches("the server let us in").count() == times
+            status == times && told.matches("authenticated").count() == times
         },
     );
 }

@@ -34,6 +34,7 @@ use crate::network::monitor::NetworkMonitor;
 use crate::network::{LocalOptions, Network, NetworkBy};
 use crate::openvpn3::announcer::Announcer;
 use crate::openvpn3::log_signal::{LogGroup, LogSource};
+use crate::openvpn3::milestones;
 use crate::openvpn3::session_object::{ServedUntil, SessionObject};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -300,6 +301,9 @@ impl FrontEnd for OnTheBus {
     }
 
     fn announced(&mut self, status: &Status) {
+        if let Some(line) = milestones::of_status(status) {
+            info!("{line}");
+        }
         self.announcer.status(status, &self.config_path);
     }
 
@@ -307,7 +311,9 @@ impl FrontEnd for OnTheBus {
         self.announcer.attention(attention);
     }
 
-    fn connected(&mut self, _summary: &Summary) {}
+    fn connected(&mut self, summary: &Summary) {
+        info!("{}", milestones::connected(summary));
+    }
 
     /// The answer comes by a call.
     fn ask(&mut self, _question: &Question) -> Option<Work<io::Result<SecretText>>> {

@@ -36,7 +36,7 @@ pub(super) struct ActiveSession {
     pub(super) proxy_login: ProxyLogin,
     pub(super) network: Network,
     pub(super) phase: Phase,
-    /// What passes on the way to the server, if not all does.
+    /// What passes on the path to the server, if not all does.
     pub(super) path_limit: Option<PathLimit>,
     /// Why nothing of use arrives through the tunnel, if that is so.
     pub(super) undecodable: Option<Undecodable>,

@@ -95,7 +95,7 @@ impl Session {
             }
             Phase::Leaving { then, .. } => match then {
                 Then::Exit(_) | Then::Fail => return None,
-                Then::Again => Activity::new(connecting, "saying goodbye to the server first"),
+                Then::Again => Activity::new(connecting, "sending the exit notification first"),
                 Then::Pause => Activity::new("pausing", ""),
             },
             Phase::Paused => Activity::new("paused", ""),
@@ -151,7 +151,7 @@ fn stage_words(stage: Option<Stage>, host: &str) -> String {
         None => format!("opening a connection to {host}"),
         Some(Stage::Waiting) => format!("waiting for an answer from {host}"),
         Some(Stage::ServerAnswered) => format!("negotiating TLS with {host}"),
-        Some(Stage::Authenticating) => format!("logging in at {host}"),
+        Some(Stage::Authenticating) => format!("authenticating with {host}"),
         Some(Stage::GettingConfig) => format!("waiting for the configuration from {host}"),
     }
 }

@@ -84,11 +84,11 @@ impl ActiveSession {
         };
         info!(
             host = target.host,
-            transport = ?target.transport,
+            transport = %target.transport,
             attempt = self.backoff.failures() + 1,
             "connecting"
         );
-        debug!(%address, "this is the server's address");
+        debug!(%address, "server address");
         let endpoint = Endpoint {
             host: target.host.clone(),
             address,
@@ -116,7 +116,7 @@ impl ActiveSession {
         };
     }
 
-    /// Makes the blueprint, if it is not made yet.
+    /// Makes the connection template, if it is not made yet.
     pub(super) fn make_template(&mut self, context: &Context) -> Result<(), TemplateError> {
         if self.template.is_none() {
             let loaded = &self.loaded;
@@ -226,7 +226,10 @@ impl ActiveSession {
         }
         self.release_network(context);
         self.trouble = Some(error.to_string());
-        info!(milliseconds = delay.as_millis(), "trying again");
+        info!(
+            after = format!("{:.1} s", delay.as_secs_f64()),
+            "trying again"
+        );
         self.phase = Phase::Waiting { until: now + delay };
     }
 

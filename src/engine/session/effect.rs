@@ -1,6 +1,6 @@
 //! `Effect`: what the world is asked to do; `Report`: how it went.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::super::config::Transport;
@@ -27,7 +27,7 @@ pub enum Effect {
     Connected(Box<Summary>),
     /// The session is over. Nothing comes after it.
     Exit(ExitClass),
-    /// A person or the network needs this much longer; the service manager must not lose its patience.
+    /// A person or the network needs this much longer; the service manager is to extend its timeout.
     ExtendTimeout(Duration),
     /// Get the profile. Answered by [`Report::Profile`].
     LoadProfile,
@@ -97,6 +97,15 @@ pub struct Loaded {
     pub profile: Profile,
 }
 
+/// The gateways inside of a tunnel, where the server or the profile names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gateways {
+    /// `route-gateway`.
+    pub ipv4: Option<Ipv4Addr>,
+    /// `route-ipv6-gateway`.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
 /// What is to be told about a connection that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -110,6 +119,12 @@ pub struct Summary {
     pub server: SocketAddr,
     /// UDP or TCP.
     pub transport: Transport,
+    /// Who we are authenticated as, if by a name.
+    pub username: Option<String>,
+    /// The gateways inside of the tunnel.
+    pub gateways: Gateways,
+    /// The device's MTU.
+    pub mtu: u16,
     /// The data channel's cipher.
     pub cipher: Cipher,
     /// The TLS version and suite.

@@ -9,9 +9,10 @@ use super::super::event::{Established, Event, Input, PathLimit, Stage};
 use super::super::netplan::{DeviceAddress, NetPlan};
 use super::super::profile::error::Note;
 use super::super::profile::pushed::PushedOptions;
+use super::super::profile::tunnel::{RouteGateway, TunnelOptions};
 use super::active::ActiveSession;
 use super::context::{Autonomy, Context, ReadyWhen};
-use super::effect::{Effect, Summary};
+use super::effect::{Effect, Gateways, Summary};
 use super::event_counters::CountedEvent;
 use super::exit_class::ExitClass;
 use super::network::Device;
@@ -56,8 +57,8 @@ impl ActiveSession {
                     "the server waits for the login to be confirmed"
                 );
                 self.login_pending = true;
-                let patience = Duration::from_secs(u64::from(timeout_seconds));
-                context.push(Effect::ExtendTimeout(patience));
+                let timeout = Duration::from_secs(u64::from(timeout_seconds));
+                context.push(Effect::ExtendTimeout(timeout));
             }
             Event::ChallengeText {
                 echo,
@@ -105,19 +106,19 @@ impl ActiveSession {
         }
         match reached {
             Stage::Waiting => {
-                debug!("waiting for the server's answer");
+                debug!("waiting for server response");
                 self.largest_payload = None;
             }
             Stage::ServerAnswered => info!("the server answered"),
-            Stage::Authenticating => info!("TLS is up, logging in"),
+            Stage::Authenticating => info!("TLS established, authenticating"),
             Stage::GettingConfig => {
-                info!("asking for the configuration");
+                info!("requesting the configuration");
                 self.login.used(false);
             }
         }
     }
 
-    /// The server let us in: the network becomes what it and the profile want.
+    /// The server has authenticated us: the network becomes what it and the profile want.
     fn pushed(&mut self, context: &mut Context, now: Instant, established: Box<Established>) {
         let Some(way) = self.way() else {
             return;
@@ -136,7 +137,7 @@ impl ActiveSession {
             cipher = %established.cipher,
             tls = established.tls,
             server = established.server_subject,
-            "the server let us in"
+            "authenticated"
         );
         if !self.plan(context, now, &established.options, way) {
             return;
@@ -208,15 +209,15 @@ impl ActiveSession {
         }
     }
 
-    /// It was found which packets pass on the way to the server: the device takes what fits into them.
+    /// It was found which packets pass on the path to the server: the device takes what fits into them.
     fn path_limited(&mut self, context: &mut Context, now: Instant, limit: Option<PathLimit>) {
         match limit {
             Some(PathLimit { packet, payload }) => warn!(
                 largest = packet,
-                "large packets get lost on the way to the server: the tunnel is fitted to those that pass; \
+                "large packets get lost on the path to the server: the tunnel is fitted to those that pass; \
                  \"mssfix {packet} mtu\" and \"tun-mtu {payload}\" in the profile do so from the start"
             ),
-            None => info!("large packets pass on the way to the server again"),
+            None => info!("large packets pass on the path to the server again"),
         }
         self.path_limit = limit;
         let (Phase::Configuring { way, established }
@@ -252,8 +253,8 @@ impl ActiveSession {
                 cipher = %summary.cipher,
                 "connected"
             );
-            context.announce(Status::Connected);
             context.push(Effect::Connected(summary.clone()));
+            context.announce(Status::Connected);
             context.reached(ReadyWhen::Connected);
             self.phase = Phase::Connected {
                 way,
@@ -266,6 +267,14 @@ impl ActiveSession {
 
     fn summary(&self, established: &Established, device: Device, way: Way) -> Summary {
         let target = self.remotes.target();
+        let pushed = &established.options.tunnel;
+        let tunnel = |has: fn(&TunnelOptions) -> bool| {
+            if has(pushed) {
+                pushed
+            } else {
+                &self.loaded.profile.tunnel
+            }
+        };
         Summary {
             device,
             addresses: self
@@ -276,6 +285,15 @@ impl ActiveSession {
             host: target.host.clone(),
             server: way.address,
             transport: target.transport,
+            username: self.login.username().map(ToOwned::to_owned),
+            gateways: Gateways {
+                ipv4: match tunnel(|it| it.route_gateway.is_some()).route_gateway {
+                    Some(RouteGateway::Address(gateway)) => Some(gateway),
+                    Some(RouteGateway::Dhcp) | None => None,
+                },
+                ipv6: tunnel(|it| it.route_ipv6_gateway.is_some()).route_ipv6_gateway,
+            },
+            mtu: self.network.plan().map_or(0, |plan| plan.mtu),
             cipher: established.cipher,
             tls: established.tls.clone(),
             attempt: self.backoff.failures() + 1,
@@ -334,7 +352,7 @@ impl ActiveSession {
         }
     }
 
-    /// The way to the server may be another one now.
+    /// The path to the server may be another one now.
     pub(super) fn path_changed(&mut self, context: &mut Context, now: Instant) {
         self.remotes.distrust_addresses();
         match self.phase {

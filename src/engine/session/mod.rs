@@ -26,7 +26,7 @@ pub mod user_input;
 pub(crate) mod verdict;
 
 pub use self::activity::Activity;
-pub use self::effect::{Effect, Loaded, Report, Summary};
+pub use self::effect::{Effect, Gateways, Loaded, Report, Summary};
 pub use self::event_counters::EventCounters;
 pub use self::exit_class::ExitClass;
 pub use self::machine::{Output, Session};

@@ -11,7 +11,7 @@ use super::super::secret::{SecretBytes, SecretText};
 /// process that comes back negotiates anew, so that no nonce can repeat.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The server that let us in last.
+    /// The server that we were authenticated by last.
     pub server: Option<SavedServer>,
     /// The user name that was given.
     pub username: Option<String>,
@@ -21,7 +21,7 @@ pub struct Saved {
     pub token: Option<AuthToken>,
 }
 
-/// A server that let us in.
+/// A server that has authenticated us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedServer {
     /// The host as the profile names it.
