@@ -9,7 +9,8 @@ use super::path_probe::{PathProbe, Size, Step, Verdict};
 use crate::config::{ConnectionConfig, Transport};
 use crate::crypto::static_key::{KeyDirection, StaticKey};
 use crate::data::key::DataKey;
-use crate::data::plane::{DataPlane, DataSetup};
+use crate::data::plane::DataPlane;
+use crate::data::setup::DataSetup;
 use crate::error::ConnectionError;
 use crate::profile::pushed::PushedOptions;
 

@@ -7,10 +7,9 @@ use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate
 
 use super::PkiError;
 use super::certificate::Certificate;
-use super::chain::Rules;
 use super::distrust::{Distrust, Reason};
 use super::name;
-use super::signature::{SignatureError, Signed};
+use super::signature::{SignatureError, Signed, Strength};
 
 /// The revocation lists of `crl-verify`, parsed.
 #[derive(Debug)]
@@ -44,7 +43,8 @@ impl<'a> Revocations<'a> {
     pub(super) fn check(
         &self,
         chain: &[&Certificate<'_>],
-        rules: Rules<'_>,
+        now: i64,
+        strength: Strength,
     ) -> Result<(), Distrust> {
         for (place, certificate) in chain.iter().enumerate() {
             let distrust = |reason| Distrust {
@@ -59,7 +59,7 @@ impl<'a> Revocations<'a> {
                 None if certificate.is_self_issued() => certificate,
                 None => continue,
             };
-            self.check_one(certificate, issuer, rules)
+            self.check_one(certificate, issuer, now, strength)
                 .map_err(distrust)?;
         }
         Ok(())
@@ -69,7 +69,8 @@ impl<'a> Revocations<'a> {
         &self,
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
-        rules: Rules<'_>,
+        now: i64,
+        strength: Strength,
     ) -> Result<(), Reason> {
         let mut failure = None;
         let mut is_judged = false;
@@ -78,7 +79,7 @@ impl<'a> Revocations<'a> {
             .iter()
             .filter(|list| name::same(list.issuer(), issuer.parsed.subject()));
         for list in lists {
-            match check_list(list, issuer, rules) {
+            match check_list(list, issuer, now, strength) {
                 Ok(()) => is_judged = true,
                 Err(why) => {
                     failure.get_or_insert(why);
@@ -110,7 +111,8 @@ impl<'a> Revocations<'a> {
 fn check_list(
     list: &CertificateRevocationList<'_>,
     issuer: &Certificate<'_>,
-    rules: Rules<'_>,
+    now: i64,
+    strength: Strength,
 ) -> Result<(), String> {
     let signed = Signed {
         message: list.tbs_cert_list.as_ref(),
@@ -119,7 +121,7 @@ fn check_list(
     };
     let is_same = list.tbs_cert_list.signature.algorithm == list.signature_algorithm.algorithm;
     let verdict = if is_same {
-        signed.verify(issuer.key(), rules.strength)
+        signed.verify(issuer.key(), strength)
     } else {
         Err(SignatureError::Invalid)
     };
@@ -127,11 +129,11 @@ fn check_list(
     if issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
         return Err("is signed by a CA that may not sign revocation lists".to_owned());
     }
-    if rules.now < list.last_update().timestamp() {
+    if now < list.last_update().timestamp() {
         return Err(format!("is not valid before {}", list.last_update()));
     }
     match list.next_update() {
-        Some(end) if rules.now > end.timestamp() => Err(format!("expired on {end}")),
+        Some(end) if now > end.timestamp() => Err(format!("expired on {end}")),
         _ => Ok(()),
     }
 }

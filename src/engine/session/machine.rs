@@ -13,7 +13,7 @@ use super::effect::{Effect, Loaded, ProfileSource, Report, Summary};
 use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
-use super::state::{Phase, State};
+use super::state::Phase;
 use super::status::{Status, StatusMajor, StatusMinor};
 use super::user_input::UserInputQueue;
 
@@ -38,6 +38,27 @@ pub enum Output {
         until: Option<Instant>,
         /// Which timer asked, for the trace log.
         name: &'static str,
+    },
+}
+
+/// The life of a session.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It is over; every input is ignored.
+    Done,
+    /// The profile is there.
+    Active(Box<ActiveSession>),
+    /// The profile is being fetched.
+    Loading {
+        /// Whom to answer.
+        ticket: Option<Ticket>,
+        /// The profile's object path, or nothing.
+        config_path: String,
+    },
+    /// The session manager has not taken us on.
+    Unregistered {
+        /// When we leave without it.
+        give_up_at: Instant,
     },
 }
 
