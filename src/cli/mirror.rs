@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::environment;
+use crate::daemon::environment;
 use crate::tunnel::mirror::{carry, carry_plain};
 use crate::tunnel::{SocketOptions, Tun};
 use openvpn_engine::crypto::{KeyDirection, StaticKey};

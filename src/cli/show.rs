@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use zbus::zvariant::{OwnedValue, Value};
 
-use crate::control::status_report::{StatusField, TABLE};
+use crate::control::call::StatusField;
+use crate::control::status_report::TABLE;
 use crate::sys::wall_time;
 
 /// Facts as they came over the bus.

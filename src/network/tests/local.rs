@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::network::local::Resolver;
+use crate::network::dns::Resolver;
 use crate::network::{LocalOptions, NetError, Network, TunDevice, cleanup};
 use openvpn_engine::netplan::{DeviceAddress, DnsPlan, DnsServer, NetPlan, Route, RouteVia};
 
