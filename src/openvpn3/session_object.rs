@@ -4,8 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -28,8 +27,7 @@ use crate::openvpn3::object::{
     Object, Sorted, caller, refuse, reply, reply_properties, wants_answer,
 };
 use crate::openvpn3::{administration, authorization, members, properties};
-use openvpn_engine::session::Attention;
-use openvpn_engine::session::Status;
+use openvpn_engine::session::{Attention, Status};
 
 /// Says on the bus what the session loop wants to be known, in the order in which it is told.
 #[derive(Debug, Clone)]
