@@ -1,126 +1,85 @@
-//! The plan of the house, held by a program: who imports whom, how long a file may be, what the pure half may not say,
+//! The plan of the house, held by a program: who imports whom, how long a file may be, what the engine may not depend on,
 //! what the top level holds, and under which licences its dependencies come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A room, and the rooms it may import. The longest name that fits a file decides. Anything not listed is refused.
-const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("engine::timers", &[]),
-    ("engine::secret", &[]),
-    ("engine::wire", &[]),
-    ("engine::settings", &["engine::crypto", "engine::secret"]),
-    ("engine::crypto", &["engine::secret", "engine::wire"]),
-    ("engine::error", &[]),
+/// A room of the engine, and the rooms it may import. Anything not listed is refused.
+const ENGINE: &[(&str, &[&str])] = &[
+    ("timers", &[]),
+    ("secret", &[]),
+    ("wire", &[]),
+    ("settings", &["crypto", "secret"]),
+    ("crypto", &["secret", "wire"]),
+    ("error", &[]),
+    ("pki", &["crypto", "secret", "settings"]),
+    ("profile", &["crypto", "secret", "settings"]),
+    ("data", &["crypto", "secret", "settings", "timers", "wire"]),
     (
-        "engine::pki",
-        &["engine::crypto", "engine::secret", "engine::settings"],
+        "proxy",
+        &["config", "error", "profile", "secret", "settings"],
     ),
+    ("netplan", &["profile", "settings"]),
+    ("event", &["crypto", "error", "profile", "secret"]),
     (
-        "engine::profile",
-        &["engine::crypto", "engine::secret", "engine::settings"],
-    ),
-    (
-        "engine::data",
+        "config",
         &[
-            "engine::crypto",
-            "engine::secret",
-            "engine::settings",
-            "engine::timers",
-            "engine::wire",
+            "crypto", "error", "event", "pki", "profile", "secret", "settings",
         ],
     ),
     (
-        "engine::proxy",
+        "control",
         &[
-            "engine::config",
-            "engine::error",
-            "engine::profile",
-            "engine::secret",
-            "engine::settings",
-        ],
-    ),
-    ("engine::netplan", &["engine::profile", "engine::settings"]),
-    (
-        "engine::event",
-        &[
-            "engine::crypto",
-            "engine::error",
-            "engine::profile",
-            "engine::secret",
+            "config", "crypto", "error", "event", "pki", "profile", "secret", "settings", "timers",
+            "wire",
         ],
     ),
     (
-        "engine::config",
+        "session",
         &[
-            "engine::crypto",
-            "engine::error",
-            "engine::event",
-            "engine::pki",
-            "engine::profile",
-            "engine::secret",
-            "engine::settings",
+            "config", "crypto", "error", "event", "netplan", "pki", "profile", "proxy", "secret",
+            "settings", "timers",
         ],
     ),
     (
-        "engine::control",
+        "connection",
         &[
-            "engine::config",
-            "engine::crypto",
-            "engine::error",
-            "engine::event",
-            "engine::pki",
-            "engine::profile",
-            "engine::secret",
-            "engine::settings",
-            "engine::timers",
-            "engine::wire",
+            "config", "control", "crypto", "data", "error", "event", "profile", "secret",
+            "settings", "timers", "wire",
         ],
     ),
-    (
-        "engine::session",
-        &[
-            "engine::config",
-            "engine::crypto",
-            "engine::error",
-            "engine::event",
-            "engine::netplan",
-            "engine::pki",
-            "engine::profile",
-            "engine::proxy",
-            "engine::secret",
-            "engine::settings",
-            "engine::timers",
-        ],
-    ),
-    (
-        "engine::connection",
-        &[
-            "engine::config",
-            "engine::control",
-            "engine::crypto",
-            "engine::data",
-            "engine::error",
-            "engine::event",
-            "engine::profile",
-            "engine::secret",
-            "engine::settings",
-            "engine::timers",
-            "engine::wire",
-        ],
-    ),
-    ("service", &["engine", "service"]),
+];
+
+/// The program's rooms, from the top; each may import those below it.
+const FLOORS: &[&str] = &[
+    "cli", "daemon", "openvpn3", "control", "network", "tunnel", "systemd", "log", "bus", "sys",
+];
+
+/// What is there for tests and fuzzing alone, and may look everywhere.
+const APART: &[&str] = &["fuzzing", "simulation", "testing"];
+
+/// Packages by which the engine could reach the world.
+const IMPURE_PACKAGES: &[&str] = &[
+    "async-std",
+    "getrandom",
+    "libc",
+    "mio",
+    "nix",
+    "rand",
+    "rustix",
+    "smol",
+    "socket2",
+    "tokio",
+    "zbus",
 ];
 
 /// Lines in a file. What grows beyond has found a second purpose.
 const LONGEST_FILE: usize = 500;
 
-/// Words that no file of the pure half may contain.
+/// Words that no file of the engine may contain: what the standard library has of the world.
 const IMPURE: &[&str] = &[
-    "tokio::",
-    "zbus::",
     "std::fs",
     "std::thread",
     "std::process",
@@ -129,8 +88,6 @@ const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime::now",
     "SystemRandom",
-    "getrandom",
-    "crate::service",
 ];
 
 /// Licences under which a dependency may come; one of an `OR` is enough.
@@ -197,20 +154,76 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `src/engine/wire/head.rs` to `engine::wire::head`.
-fn module_of(file: &Path) -> String {
-    let relative = file
-        .strip_prefix(root().join("src"))
-        .expect("the file is below src");
-    let mut parts: Vec<_> = relative
-        .with_extension("")
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .collect();
-    if parts.last().is_some_and(|last| last == "mod") {
-        parts.pop();
+/// A crate of ours: the folder of its sources, and what of it is another crate's.
+struct Crate {
+    sources: PathBuf,
+    without: Option<PathBuf>,
+}
+
+impl Crate {
+    fn engine() -> Self {
+        Self {
+            sources: root().join("src/engine"),
+            without: None,
+        }
     }
-    parts.join("::")
+
+    fn program() -> Self {
+        Self {
+            sources: root().join("src"),
+            without: Some(root().join("src/engine")),
+        }
+    }
+
+    /// Each module that ships, with its code.
+    fn modules(&self) -> BTreeMap<String, String> {
+        rust_files(&self.sources)
+            .into_iter()
+            .filter(|file| {
+                !self
+                    .without
+                    .as_ref()
+                    .is_some_and(|other| file.starts_with(other))
+            })
+            .filter(|file| !is_for_tests(file))
+            .map(|file| {
+                let code = fs::read_to_string(&file).expect("the file can be read");
+                (self.module_of(&file), shipped(&code))
+            })
+            .filter(|(module, _)| !APART.contains(&room_of(module)))
+            .collect()
+    }
+
+    /// `wire/head.rs` to `wire::head`; the crate's root has no name.
+    fn module_of(&self, file: &Path) -> String {
+        let relative = file
+            .strip_prefix(&self.sources)
+            .expect("a file of the crate");
+        let mut parts: Vec<_> = relative
+            .with_extension("")
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        if parts
+            .last()
+            .is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str()))
+        {
+            parts.pop();
+        }
+        parts.join("::")
+    }
+}
+
+/// Whether nothing of the file ships, by its name.
+fn is_for_tests(file: &Path) -> bool {
+    file.components().any(|part| {
+        let name = part.as_os_str().to_string_lossy();
+        let name = name.trim_end_matches(".rs");
+        name == "tests"
+            || name.ends_with("_tests")
+            || name == "fixtures"
+            || name == "model" && file.ends_with("data/model.rs")
+    })
 }
 
 /// The code that ships: without comments, without the tests at the file's end.
@@ -298,37 +311,24 @@ fn branches(inner: &str) -> Vec<&str> {
     parts
 }
 
-fn is_within(path: &str, room: &str) -> bool {
-    path == room
-        || path
-            .strip_prefix(room)
-            .is_some_and(|rest| rest.starts_with("::"))
-}
-
-fn room_of(path: &str) -> Option<&'static (&'static str, &'static [&'static str])> {
-    MAY_IMPORT
-        .iter()
-        .filter(|(room, _)| is_within(path, room))
-        .max_by_key(|(room, _)| room.len())
+/// The first part of a path.
+fn room_of(path: &str) -> &str {
+    path.split("::").next().unwrap_or_default()
 }
 
 #[test]
-fn imports_run_one_way() {
+fn the_engines_rooms_import_only_what_they_may() {
     let mut wrong = Vec::new();
-    for file in rust_files(&root().join("src")) {
-        let module = module_of(&file);
-        if file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
-            continue;
-        }
-        let Some((room, allowed)) = room_of(&module) else {
+    for (module, code) in Crate::engine().modules() {
+        let room = room_of(&module);
+        let Some((_, allowed)) = ENGINE.iter().find(|(name, _)| *name == room) else {
+            assert!(module.is_empty(), "{module} is in no room");
             continue;
         };
-        let code = shipped(&fs::read_to_string(&file).expect("the file can be read"));
         for path in paths(&module, &code) {
-            if room_of(&path).is_none() || is_within(&path, room) {
-                continue;
-            }
-            if !allowed.iter().any(|other| is_within(&path, other)) {
+            let other = room_of(&path);
+            let is_room = ENGINE.iter().any(|(name, _)| *name == other);
+            if is_room && other != room && !allowed.contains(&other) {
                 wrong.push(format!(
                     "{module} names {path}, which {room} may not import"
                 ));
@@ -336,6 +336,89 @@ fn imports_run_one_way() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_programs_rooms_import_only_from_floors_below() {
+    let floor = |room: &str| FLOORS.iter().position(|name| *name == room);
+    let mut wrong = Vec::new();
+    for (module, code) in Crate::program().modules() {
+        let Some(own) = floor(room_of(&module)) else {
+            assert!(module.is_empty(), "{module} is on no floor");
+            continue;
+        };
+        for path in paths(&module, &code) {
+            if floor(room_of(&path)).is_some_and(|other| other < own) {
+                wrong.push(format!("{module} names {path}, which is on a floor above"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn modules_beside_each_other_do_not_import_in_circles() {
+    let mut circles = Vec::new();
+    for house in [Crate::engine(), Crate::program()] {
+        let modules = house.modules();
+        for (folder, imports) in imports_by_folder(&modules) {
+            for module in imports.keys() {
+                if reached(&imports, module).contains(module) {
+                    circles.push(format!(
+                        "{folder}::{module} imports itself by way of others"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+/// For each folder: which of the modules in it imports which others of them.
+fn imports_by_folder(
+    modules: &BTreeMap<String, String>,
+) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut known = BTreeSet::new();
+    for module in modules.keys() {
+        let parts: Vec<_> = module.split("::").collect();
+        known.extend((1..=parts.len()).map(|len| parts[..len].join("::")));
+    }
+    let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (module, code) in modules {
+        for path in paths(module, code) {
+            let both = module.split("::").zip(path.split("::"));
+            let common = both.take_while(|(ours, theirs)| ours == theirs).count();
+            let part = |path: &str| path.split("::").nth(common).map(ToOwned::to_owned);
+            let (Some(ours), Some(theirs)) = (part(module), part(&path)) else {
+                continue;
+            };
+            let folder = module
+                .split("::")
+                .take(common)
+                .collect::<Vec<_>>()
+                .join("::");
+            let sibling = [folder.as_str(), theirs.as_str()].join("::");
+            if known.contains(sibling.trim_start_matches("::")) {
+                let imports = folders.entry(folder).or_default();
+                imports.entry(ours).or_default().insert(theirs);
+            }
+        }
+    }
+    folders
+}
+
+/// Every module that `module` imports, itself or through others.
+fn reached(imports: &BTreeMap<String, BTreeSet<String>>, module: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![module];
+    while let Some(module) = next.pop() {
+        for other in imports.get(module).into_iter().flatten() {
+            if found.insert(other.clone()) {
+                next.push(other);
+            }
+        }
+    }
+    found
 }
 
 #[test]
@@ -372,16 +455,32 @@ fn no_file_is_longer_than_it_should_be() {
 }
 
 #[test]
-fn the_engine_is_pure() {
+fn the_engine_depends_on_nothing_that_reaches_the_world() {
+    let manifest = root().join("src/engine/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the engine's manifest");
+    let (_, dependencies) = manifest
+        .split_once("[dependencies]\n")
+        .expect("its dependencies");
+    let names: BTreeSet<_> = dependencies
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once('=')?.0.trim()))
+        .collect();
+    assert!(names.contains("rustls"), "{names:?}");
+    let impure: Vec<_> = IMPURE_PACKAGES
+        .iter()
+        .filter(|name| names.contains(*name))
+        .collect();
+    assert!(impure.is_empty(), "{impure:?}");
+}
+
+#[test]
+fn the_engine_asks_the_standard_library_for_nothing_of_the_world() {
     let mut impure = Vec::new();
-    for file in rust_files(&root().join("src/engine")) {
-        if file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
-            continue;
-        }
-        let code = shipped(&fs::read_to_string(&file).expect("the file can be read"));
+    for (module, code) in Crate::engine().modules() {
         for word in IMPURE {
             if code.contains(word) {
-                impure.push(format!("{} says {word}", file.display()));
+                impure.push(format!("{module} says {word}"));
             }
         }
     }
@@ -450,16 +549,31 @@ fn is_permissive(expression: &str) -> bool {
 
 #[test]
 fn the_checker_reads_paths_as_the_compiler_does() {
-    let code = "use super::super::wire::{head::Opcode, reader::{Reader, Malformed}};\nuse crate::engine::data;";
-    let found = paths("engine::control::channel", code);
+    let code =
+        "use super::super::wire::{head::Opcode, reader::{Reader, Malformed}};\nuse crate::data;";
+    let found = paths("control::channel", code);
     let expected = [
-        "engine::data",
-        "engine::wire::head::Opcode",
-        "engine::wire::reader::Malformed",
-        "engine::wire::reader::Reader",
+        "data",
+        "wire::head::Opcode",
+        "wire::reader::Malformed",
+        "wire::reader::Reader",
     ];
     assert_eq!(
         found.iter().map(String::as_str).collect::<Vec<_>>(),
         expected
     );
+}
+
+#[test]
+fn the_checker_finds_a_circle() {
+    let module = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let modules = BTreeMap::from([
+        module("room::a", "use super::b::B;"),
+        module("room::b", "use crate::room::c::d::D;"),
+        module("room::c::d", "use crate::room::a;"),
+        module("other", "use crate::room::a::A;"),
+    ]);
+    let folders = imports_by_folder(&modules);
+    assert!(reached(&folders["room"], "a").contains("a"));
+    assert!(!reached(&folders[""], "other").contains("other"));
 }

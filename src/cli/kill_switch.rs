@@ -1,18 +1,18 @@
 //! `kill-switch up` and `kill-switch down`.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use rustix::fs::{Gid, Uid};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::CapabilitySet;
 use tracing::{error, info};
 
 use crate::log;
 use crate::network::kill_switch::{FOLDER, KillSwitch};
+use crate::sys::owner::become_owner_of;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 
 /// What is done to the kill switch of an instance.
@@ -50,7 +50,7 @@ fn obey(command: &KillSwitchCommand) -> io::Result<()> {
     let (KillSwitchCommand::Up { instance, .. } | KillSwitchCommand::Down { instance }) = command;
     let instance = Instance::from_argument(instance)
         .ok_or_else(|| io::Error::other("this cannot be the name of an instance"))?;
-    become_owner_of(Path::new(RUNTIME_DIRECTORY))?;
+    become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::NET_ADMIN)?;
     let folder = Path::new(FOLDER);
     DirBuilder::new()
         .recursive(true)
@@ -69,29 +69,6 @@ fn obey(command: &KillSwitchCommand) -> io::Result<()> {
             switch.down(instance.name())?;
             info!(instance = instance.name(), "the kill switch is down");
         }
-    }
-    Ok(())
-}
-
-/// Root becomes the account that owns the directory, and keeps the right to set up the network: what it writes there
-/// cannot lead it elsewhere, and the sessions of the account can change it.
-fn become_owner_of(directory: &Path) -> io::Result<()> {
-    let owner = fs::metadata(directory)?;
-    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
-        let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-        // One thread alone runs in this command.
-        rustix::thread::set_keep_capabilities(true)?;
-        rustix::thread::set_thread_groups(&[])?;
-        rustix::thread::set_thread_res_gid(group, group, group)?;
-        rustix::thread::set_thread_res_uid(user, user, user)?;
-        rustix::thread::set_capabilities(
-            None,
-            CapabilitySets {
-                effective: CapabilitySet::NET_ADMIN,
-                permitted: CapabilitySet::NET_ADMIN,
-                inheritable: CapabilitySet::empty(),
-            },
-        )?;
     }
     Ok(())
 }

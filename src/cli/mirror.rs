@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::environment;
+use crate::daemon::environment;
 use crate::tunnel::Tun;
 use crate::tunnel::mirror::{carry, carry_plain};
 use crate::tunnel::socket_options::SocketOptions;

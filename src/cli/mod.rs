@@ -1,4 +1,4 @@
-//! The command line, and `check PROFILE` and `connect PROFILE`: the front of the loop without a bus.
+//! The command line: one file for each command, and what is printed.
 
 pub mod follow;
 pub mod kill_switch;
@@ -15,10 +15,8 @@ pub mod terminal;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use rustls::time_provider::DefaultTimeProvider;
 use tokio::sync::mpsc;
 use tracing::{debug, error};
 
@@ -28,6 +26,7 @@ use crate::cli::manual::{CompletionsArgs, ManualArgs};
 use crate::cli::sessions::{ListArgs, SessionName, StatisticsArgs, StatusArgs};
 use crate::daemon::check::CheckReport;
 use crate::daemon::client_identity;
+use crate::daemon::environment;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::findings;
 use crate::daemon::managed::SessionArgs;
@@ -44,7 +43,6 @@ use crate::network::{LocalOptions, Network, NetworkBy};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::systemd::exit;
-use openvpn_engine::config::Environment;
 use openvpn_engine::secret::SecretText;
 use openvpn_engine::session::Attention;
 use openvpn_engine::session::Autonomy;
@@ -244,15 +242,6 @@ async fn session(
     let (_nobody_calls, calls) = mpsc::channel(1);
     let session = Loop::new(session, effects, Foreground, calls, Clock::start());
     Ok(session.run(signals).await)
-}
-
-/// Cryptography by *ring*, and the system's clock.
-#[must_use]
-pub fn environment() -> Environment {
-    Environment {
-        provider: Arc::new(rustls::crypto::ring::default_provider()),
-        wall_clock: Arc::new(DefaultTimeProvider),
-    }
 }
 
 /// The terminal.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use zbus::zvariant::{OwnedValue, Value};
 
 use crate::cli::style::{Mood, Style};
-use crate::control::status_report::{StatusField, TABLE};
+use crate::control::call::StatusField;
+use crate::control::status_report::TABLE;
 use crate::sys::wall_time;
 
 /// What one session told over the bus.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::control::status_report::StatusField;
 use openvpn_engine::session::{Question, Refusal, Request, Status};
 
 /// One question to the session loop, with the place for its answer. An answer that nobody waits for is dropped.
@@ -104,6 +103,17 @@ pub struct View {
     pub status_report: StatusReport,
 }
 
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusField {
+    /// A list, which may be empty.
+    List(Vec<String>),
+    /// A number.
+    Number(u64),
+    /// A text.
+    Text(String),
+}
+
 /// Facts by name; see [`crate::control::status_report::TABLE`].
 pub type StatusReport = BTreeMap<&'static str, StatusField>;
 
@@ -118,4 +128,15 @@ pub struct ConnectionView {
     pub address: String,
     /// Its port.
     pub port: u32,
+}
+
+/// Whether the session loop and the tunnel thread turn; never answered if they do not.
+pub(crate) async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
+    let (answer, told) = oneshot::channel();
+    let ask = Ask::Pulse;
+    if callers.send(Call { ask, answer }).await.is_err() {
+        // It has ended: the process is about to, and must not be killed before.
+        return true;
+    }
+    matches!(told.await, Ok(Ok(Told::Done)) | Err(_))
 }

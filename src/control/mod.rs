@@ -1,4 +1,4 @@
-//! ROOM control
+//! What is asked of a running session and told about it, whichever front-end does so: calls, status report, status text.
 
 pub mod call;
 pub mod rates;

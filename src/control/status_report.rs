@@ -2,23 +2,12 @@
 
 use std::time::Instant;
 
-use crate::control::call::{ConnectionView, StatusReport};
+use crate::control::call::{ConnectionView, StatusField, StatusReport};
 use crate::control::rates::Rate;
 use crate::control::status_text::StatusText;
 use openvpn_engine::data::Stats;
 use openvpn_engine::netplan::{DnsServer, NetPlan, Route, RouteVia};
 use openvpn_engine::session::Session;
-
-/// A fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StatusField {
-    /// A list, which may be empty.
-    List(Vec<String>),
-    /// A number.
-    Number(u64),
-    /// A text.
-    Text(String),
-}
 
 /// Every fact: its name, in JSON and on the bus; the kind of its value; what it means. In the order in which they are
 /// written. A fact that there is not is left out.

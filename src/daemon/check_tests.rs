@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::environment;
 use crate::daemon::check::CheckReport;
+use crate::daemon::environment;
 use crate::daemon::findings;
 use crate::daemon::profile_file::ProfileFile;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::daemon::profile_file::{decoded, read_beside, read_limited};
+use crate::daemon::profile_bytes::{decoded, read_beside, read_limited};
 use openvpn_engine::profile::Profile;
 
 /// What is to be copied.

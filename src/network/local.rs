@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing::{debug, info, warn};
 
 use crate::network::applied::{Applied, Entry, Owner};
-use crate::network::dns::{Dns, DnsInForce};
+use crate::network::dns::{Dns, DnsInForce, Resolver};
 use crate::network::host_routes::HostRoutes;
 use crate::network::netcfg::record::RemoteRecord;
 use crate::network::netlink::Kernel;
@@ -29,19 +29,6 @@ pub struct LocalOptions {
     pub resolver: Resolver,
     /// The system bus, if there is a connection already; else one is made when it is needed.
     pub bus: Option<zbus::Connection>,
-}
-
-/// Who is told about DNS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Resolver {
-    /// systemd-resolved if it runs or can be started over the system bus, else the file.
-    #[default]
-    Auto,
-    /// The file, `resolv.conf`.
-    #[cfg(test)]
-    File,
-    /// Nobody.
-    Nobody,
 }
 
 impl Default for LocalOptions {

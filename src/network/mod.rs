@@ -1,4 +1,4 @@
-//! `Network`: a `NetPlan` put in force on the TUN device, changed, and taken back.
+//! What the tunnel needs of the host: addresses, routes, rules, DNS, the kill switch; put in force, followed, taken back.
 
 pub mod applied;
 pub mod dhcp_servers;
@@ -30,6 +30,7 @@ pub use netcfg::{Remote, RemoteDevice, SocketNeeds};
 pub(crate) use netlink::{Kernel, Listener};
 pub(crate) use outside::{Outside, find as outside_way};
 
+pub use crate::systemd::unit::NetworkBy;
 use openvpn_engine::netplan::NetPlan;
 
 /// The TUN device that a plan is put on.
@@ -50,18 +51,6 @@ pub enum Network {
     Nobody,
     /// The stock netcfg service, which makes the device too (`--network netcfg`).
     Remote(Box<Remote>),
-}
-
-/// Who sets up the network, as the command line says it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum NetworkBy {
-    /// This program.
-    #[default]
-    Local,
-    /// The stock service net.openvpn.v3.netcfg.
-    Netcfg,
-    /// Nobody.
-    None,
 }
 
 impl Network {

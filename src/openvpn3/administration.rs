@@ -16,8 +16,9 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use crate::bus::names;
 use crate::bus::peers::{claim_name, user_of};
+use crate::control::call::StatusField;
 use crate::control::call::{Ask, Call, Told, View};
-use crate::control::status_report::{self, StatusField};
+use crate::control::status_report;
 use crate::openvpn3::answers::ask_loop;
 use crate::openvpn3::error::BusError;
 use crate::openvpn3::members;

@@ -1,4 +1,4 @@
-//! Connect, claim the name, serve the object.
+//! OpenVPN 3 Linux on D-Bus: objects, codes, error names, log signals, who may call, and proxies of the stock services.
 
 pub mod administration;
 pub mod announcer;

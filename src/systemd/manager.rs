@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use zbus::message::Type;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
-use zbus::{Connection, MatchRule, Message, MessageStream};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Structure, Value};
+use zbus::{Connection, MatchRule, Message, MessageStream, Proxy};
 
 use crate::bus::call::{CallError, Target, call, property, result};
 use crate::bus::names;
@@ -195,6 +195,28 @@ async fn watch(
     signals.push(MessageStream::for_match_rule(properties, connection, Some(QUEUE)).await?);
     signals.push(MessageStream::for_match_rule(jobs, connection, Some(QUEUE)).await?);
     Ok(signals)
+}
+
+/// Whether the unit is being started, stopped or restarted because somebody asked for it.
+///
+/// # Errors
+///
+/// If systemd cannot be asked.
+pub async fn has_job(bus: &Connection, unit: &str) -> zbus::Result<bool> {
+    let proxy = Proxy::new(
+        bus,
+        names::SYSTEMD,
+        unit_path(unit),
+        "org.freedesktop.systemd1.Unit",
+    )
+    .await?;
+    let job: OwnedValue = proxy.get_property("Job").await?;
+    let number = Structure::try_from(Value::from(job)).ok().and_then(|job| {
+        job.fields()
+            .first()
+            .and_then(|number| u32::try_from(number).ok())
+    });
+    Ok(number.is_some_and(|number| number != 0))
 }
 
 /// The object of a unit: every byte of its name but ASCII letters and digits becomes `_` and two hexadecimal digits, a

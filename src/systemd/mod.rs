@@ -1,4 +1,4 @@
-//! What systemd gives a service.
+//! systemd's side of a service: notification, watchdog, descriptor store, credentials, units, resolved, password agents.
 
 pub mod ask_password;
 pub mod credentials;
@@ -8,7 +8,6 @@ pub mod manager;
 pub mod notify;
 pub mod resolved;
 pub mod unit;
-pub mod unit_job;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -8,10 +8,20 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::network::NetworkBy;
-
 /// Where the starter leaves what an instance is to take. Only our own account may look into it.
 pub const RUNTIME_DIRECTORY: &str = "/run/openvpn3-backend";
+
+/// Who sets up the network, as the command line says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum NetworkBy {
+    /// This program.
+    #[default]
+    Local,
+    /// The stock service net.openvpn.v3.netcfg.
+    Netcfg,
+    /// Nobody.
+    None,
+}
 
 /// The name of one instance of the template unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +186,24 @@ const LONGEST_TOKEN: usize = 128;
 const LONGEST_HANDOVER: u64 = 4096;
 /// 32 letters and digits that cannot be mistaken for one another; 32 divides 256, so that all are equally likely.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Where the description of an instance's unit is left for `describe`, which may set it.
+#[must_use]
+pub fn description_file(directory: &Path, instance: &Instance) -> PathBuf {
+    directory.join("descriptions").join(instance.name())
+}
+
+/// Removes the description that was left, if any was.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn forget_description(directory: &Path, instance: &Instance) -> io::Result<()> {
+    match fs::remove_file(description_file(directory, instance)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! The tunnel thread: orders down, reports up.
+//! The tunnel thread: sockets, the TUN device and the packets between them; orders down, reports up.
 //!
 //! One thread with a runtime of its own carries one connection: socket, TUN device and [`Connection`] between them.
 //! The session gives [`Order`]s and hears [`Report`]s; counters and heartbeat are a shared snapshot.

@@ -8,7 +8,7 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::tunnel::transport;
+use crate::sys::stream;
 use openvpn_engine::proxy::{Header, socks_udp};
 
 /// What a UDP socket needs to know of the proxy between it and the server.
@@ -78,7 +78,7 @@ impl Relay {
 
     /// Fails if the connection that holds the relay was made from an address that is gone.
     pub(crate) fn path_changed(&self) -> io::Result<()> {
-        transport::still_bound(self.control.get_ref())
+        stream::still_bound(self.control.get_ref())
     }
 
     /// How long the header of a received datagram is. `None`: it is none of ours.

@@ -1,7 +1,7 @@
 //! UDP or TCP, one face; and how each is opened.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::sys::calls;
+use crate::sys::{calls, stream};
 use crate::tunnel::interrupt_moderation;
 use crate::tunnel::outbound::Outbound;
 use crate::tunnel::socket_options::SocketOptions;
@@ -156,7 +156,7 @@ impl Transport {
     pub(crate) fn path_changed(&mut self) -> io::Result<()> {
         match self {
             // A stream is bound to its address for good.
-            Self::Tcp(tcp) => still_bound(tcp.socket().get_ref()),
+            Self::Tcp(tcp) => stream::still_bound(tcp.socket().get_ref()),
             Self::Udp(udp) => {
                 if let Some(relay) = udp.relay() {
                     relay.path_changed()?;
@@ -180,24 +180,6 @@ impl Transport {
             Self::Udp(udp) => udp.socket(),
         }
     }
-}
-
-/// Fails if a stream's own address has gone away.
-pub(crate) fn still_bound(socket: &Socket) -> io::Result<()> {
-    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
-    if local.is_some_and(is_gone) {
-        return Err(io::Error::new(
-            io::ErrorKind::AddrNotAvailable,
-            "the address that the connection was made from is gone",
-        ));
-    }
-    Ok(())
-}
-
-/// Whether the host has the address no longer.
-fn is_gone(address: SocketAddr) -> bool {
-    let bound = UdpSocket::bind(SocketAddr::new(address.ip(), 0));
-    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 /// A UDP socket that sends to `peer`.
@@ -330,13 +312,9 @@ const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::UdpSocket;
 
-    #[test]
-    fn an_address_that_the_host_does_not_have_is_gone() {
-        assert!(is_gone(([192, 0, 2, 1], 1194).into()));
-        assert!(!is_gone(([127, 0, 0, 1], 1194).into()));
-    }
+    use super::*;
 
     #[test]
     fn a_datagram_socket_reaches_its_peer_after_the_way_has_changed() {

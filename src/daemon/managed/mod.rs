@@ -17,9 +17,9 @@ use zbus::Connection;
 use crate::bus;
 use crate::bus::names;
 use crate::bus::peers::claim_name;
-use crate::cli::environment;
-use crate::control::call::{Ask, Call, Confirmation, Told};
+use crate::control::call::{Ask, Call, Confirmation, loop_turns};
 use crate::daemon::client_identity;
+use crate::daemon::environment;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::managed::profile::ManagedProfiles;
 use crate::daemon::session_loop::{FrontEnd, Loop};
@@ -275,17 +275,6 @@ async fn watched(connection: &Connection, callers: mpsc::Sender<Call>) {
         async move { bus::ping(connection).await.is_ok() && loop_turns(&callers).await }
     };
     watchdog.feed_while(probe).await;
-}
-
-/// The loop hands this on to the tunnel thread.
-pub(crate) async fn loop_turns(callers: &mpsc::Sender<Call>) -> bool {
-    let (answer, told) = oneshot::channel();
-    let ask = Ask::Pulse;
-    if callers.send(Call { ask, answer }).await.is_err() {
-        // It has ended: the process is about to, and must not be killed before.
-        return true;
-    }
-    matches!(told.await, Ok(Ok(Told::Done)) | Err(_))
 }
 
 /// The front that speaks to the session manager.

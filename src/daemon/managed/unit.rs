@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::fs::OFlags;
@@ -14,7 +14,7 @@ use crate::daemon::standalone::exec_steps::UpkeepArgs;
 use crate::daemon::standalone::profile_lookup;
 use crate::log;
 use crate::systemd::manager;
-use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
+use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY, description_file};
 
 /// Arguments of `describe`.
 #[derive(Debug, Clone, clap::Args)]
@@ -51,18 +51,6 @@ pub fn leave_description(
         .mode(0o600)
         .open(file)?;
     file.write_all(description(config_name, session_path).as_bytes())
-}
-
-/// Removes what was left, if anything was.
-///
-/// # Errors
-///
-/// The system refuses.
-pub fn forget_description(directory: &Path, instance: &Instance) -> io::Result<()> {
-    match fs::remove_file(description_file(directory, instance)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// `describe`: has the service manager show what the session left for it; as root, because the session's account may
@@ -144,10 +132,6 @@ fn one_call(call: impl Future<Output = io::Result<()>>) -> io::Result<()> {
         .block_on(call)
 }
 
-fn description_file(directory: &Path, instance: &Instance) -> PathBuf {
-    directory.join("descriptions").join(instance.name())
-}
-
 /// What was left, if it is a file of the account that the directory belongs to: that account may not have us read
 /// others' files to the world.
 fn left_for_us(directory: &Path, instance: &Instance) -> io::Result<Option<String>> {
@@ -198,6 +182,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use std::path::PathBuf;
+
+    use crate::systemd::unit::forget_description;
 
     const PATH: &str = "/net/openvpn/v3/sessions/27400f79s4a54s47a9sb70asa424eebacbce";
 

@@ -3,24 +3,24 @@
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use rustix::fs::{Gid, Uid};
+use rustix::thread::CapabilitySet;
 use tracing::{error, info, warn};
 
 use crate::bus;
-use crate::daemon::managed::unit::forget_description;
 use crate::daemon::profile_copy::{self, Gathered};
 use crate::daemon::standalone::{profile_lookup, reload};
 use crate::log;
 use crate::network;
 use crate::network::kill_switch::opening::Exemption;
+use crate::sys::owner::become_owner_of;
 use crate::systemd::ask_password;
 use crate::systemd::exit;
-use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
-use crate::systemd::unit_job::has_job;
+use crate::systemd::manager::has_job;
+use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY, forget_description};
 
 /// Whose unit is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,14 +47,6 @@ pub struct CleanupArgs {
     /// No session follows, whatever ended the last one.
     #[arg(long)]
     pub for_good: bool,
-}
-
-/// Where the copy of an instance's profile is.
-#[must_use]
-pub fn copy_folder(instance: &Instance) -> PathBuf {
-    Path::new(RUNTIME_DIRECTORY)
-        .join("profiles")
-        .join(instance.name())
 }
 
 /// Where it is recorded what an instance's session has put in force. The folder is made.
@@ -107,25 +99,12 @@ fn copy(instance: &Instance) -> io::Result<()> {
     let gathered = profile_lookup::profile(Path::new("/"), instance.name())
         .ok()
         .map(|origin| Gathered::read(&origin));
-    become_owner_of(Path::new(RUNTIME_DIRECTORY))?;
-    let folder = copy_folder(instance);
+    become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::empty())?;
+    let folder = profile_lookup::copy_folder(instance);
     match gathered {
         Some(gathered) => gathered.write(&folder),
         None => profile_copy::write_none(&folder),
     }
-}
-
-/// From here on this process is the owner of the directory: what it writes there cannot lead root elsewhere.
-pub(crate) fn become_owner_of(directory: &Path) -> io::Result<()> {
-    let owner = fs::metadata(directory)?;
-    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
-        let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-        // One thread alone runs in this command.
-        rustix::thread::set_thread_groups(&[])?;
-        rustix::thread::set_thread_res_gid(group, group, group)?;
-        rustix::thread::set_thread_res_uid(user, user, user)?;
-    }
-    Ok(())
 }
 
 /// `cleanup`: undoes what the kernel does not, unless the service manager is about to start the session again after a
@@ -142,7 +121,7 @@ pub fn cleanup(args: &CleanupArgs) -> ExitCode {
     ask_password::take_back_all(Path::new(ask_password::DIRECTORY), instance.name());
     // A lookup may have been cut off.
     Exemption::of(instance.name().to_owned()).names(None);
-    let outcome = profile_copy::erase(&copy_folder(&instance))
+    let outcome = profile_copy::erase(&profile_lookup::copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));
     match outcome {

@@ -10,7 +10,7 @@ use zbus::Connection;
 
 use crate::bus;
 use crate::control::call::Call;
-use crate::daemon::managed::loop_turns;
+use crate::control::call::loop_turns;
 use crate::openvpn3::administration;
 use crate::systemd::unit::Instance;
 use crate::systemd::watchdog::Watchdog;

@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 use tracing::{debug, error, info, warn};
 
 use crate::bus;
-use crate::cli::environment;
 use crate::daemon::client_identity;
+use crate::daemon::environment;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::network_tasks::index_of;
 use crate::daemon::profile_copy::ProfileCopy;
@@ -56,7 +56,7 @@ use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registratio
 ///
 /// The system has no signals, threads or descriptors for us.
 pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<ExitClass> {
-    let copy = ProfileCopy::find(&exec_steps::copy_folder(instance));
+    let copy = ProfileCopy::find(&profile_lookup::copy_folder(instance));
     let path = match &copy {
         Some(copy) => copy
             .origin()?

@@ -1,6 +1,8 @@
-//! Where the profile of an instance is.
+//! Where the profile of an instance is, and the copy of it.
 
 use std::path::{Path, PathBuf};
+
+use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
 
 /// The places of an instance's profile, the first that exists decides. The last is that of OpenVPN 2's
 /// `openvpn-client@.service`.
@@ -29,6 +31,14 @@ pub fn profile(root: &Path, name: &str) -> Result<PathBuf, Vec<PathBuf>> {
 pub fn places(root: &Path, name: &str) -> Vec<PathBuf> {
     let place = |(folder, ending)| root.join(folder).join(format!("{name}.{ending}"));
     PLACES.map(place).to_vec()
+}
+
+/// Where the copy of an instance's profile is.
+#[must_use]
+pub fn copy_folder(instance: &Instance) -> PathBuf {
+    Path::new(RUNTIME_DIRECTORY)
+        .join("profiles")
+        .join(instance.name())
 }
 
 #[cfg(test)]

@@ -11,14 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::CapabilitySet;
 use tracing::{error, info, warn};
 
-use crate::cli::environment;
 use crate::daemon::check::CheckReport;
+use crate::daemon::environment;
 use crate::daemon::profile_copy::{Gathered, ProfileCopy};
 use crate::daemon::profile_file::ProfileFile;
-use crate::daemon::standalone::exec_steps::{become_owner_of, copy_folder};
 use crate::daemon::standalone::{profile, profile_lookup};
+use crate::sys::owner::become_owner_of;
 use crate::systemd::credentials::Credentials;
 use crate::systemd::exit;
 use crate::systemd::unit::{Instance, RUNTIME_DIRECTORY};
@@ -26,7 +27,7 @@ use openvpn_engine::session::ExitClass;
 
 /// Copies the profile again if it can be used and is another one, and has the session read it.
 pub(crate) fn again(instance: &Instance) -> ExitCode {
-    let folder = copy_folder(instance);
+    let folder = profile_lookup::copy_folder(instance);
     let Some(present) = ProfileCopy::find(&folder) else {
         // A session manager's session: what it knows comes from there.
         return signalled(None);
@@ -61,7 +62,7 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
         info!("the profile is the same as before; the session goes on");
         return ExitCode::SUCCESS;
     }
-    let written = become_owner_of(Path::new(RUNTIME_DIRECTORY))
+    let written = become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::empty())
         .and_then(|()| gathered.write(&folder))
         .and_then(|()| present.mark_fresh());
     match written {

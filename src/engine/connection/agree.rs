@@ -11,7 +11,7 @@ use crate::control::occ;
 use crate::crypto::cipher::Cipher;
 use crate::crypto::hmac::Digest;
 use crate::data::key::Format;
-use crate::data::plane::DataSetup;
+use crate::data::setup::DataSetup;
 use crate::error::ConnectionError;
 use crate::profile::pushed::{PushError, PushedOptions};
 

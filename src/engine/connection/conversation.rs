@@ -6,11 +6,11 @@ use super::agree::{Agreed, data_setup, incompatible};
 use super::data_channel::Tunnel;
 use super::open::{OpenConnection, Phase};
 use super::outputs::Outputs;
-use crate::control::app_control::{self, Joiner};
+use crate::control::app_control;
 use crate::control::auth::{encode_cr_response, printable};
 use crate::control::message::{Message, Notice};
 use crate::control::negotiator::Derivation;
-use crate::control::push::{Items, Parts};
+use crate::control::push::Items;
 use crate::control::windows::Windows;
 use crate::error::ConnectionError;
 use crate::event::{Ended, Established, Event};
@@ -18,27 +18,6 @@ use crate::profile::error::Note;
 use crate::profile::pushed::{CustomControl, PushedOptions};
 use crate::secret::SecretText;
 use crate::wire::head::KeyId;
-
-/// What spans several messages.
-#[derive(Debug)]
-pub(super) struct Conversation {
-    reply: Parts,
-    update: Parts,
-    fragments: Joiner,
-    /// The app control protocols that the server speaks.
-    app_control: Option<CustomControl>,
-}
-
-impl Default for Conversation {
-    fn default() -> Self {
-        Self {
-            reply: Parts::new("PUSH_REPLY"),
-            update: Parts::new("PUSH_UPDATE"),
-            fragments: Joiner::default(),
-            app_control: None,
-        }
-    }
-}
 
 impl OpenConnection {
     pub(super) fn on_command(

@@ -10,7 +10,8 @@ use crate::config::{ConnectionConfig, Transport};
 use crate::crypto::static_key::{KeyDirection, StaticKey};
 use crate::data::diagnosis::{Diagnosis, Evidence, Undecodable};
 use crate::data::key::DataKey;
-use crate::data::plane::{DataPlane, DataSetup};
+use crate::data::plane::DataPlane;
+use crate::data::setup::DataSetup;
 use crate::error::ConnectionError;
 use crate::profile::pushed::PushedOptions;
 

@@ -3,20 +3,21 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::conversation::Conversation;
 use super::data_channel::{PathNews, Tunnel};
 use super::exit_notification::{ExitNotification, Manner};
 use super::liveness_check::{self, LivenessCheck};
 use super::outputs::Outputs;
 use crate::config::{ConnectionConfig, Transport};
+use crate::control::app_control::Joiner;
 use crate::control::channel::Rejected;
 use crate::control::keyring::{Keyring, Notice};
-use crate::control::push::PushWait;
+use crate::control::push::{Parts, PushWait};
 use crate::control::wrap::WrapError;
 use crate::data::plane;
 use crate::data::stats::{DropReason, Stats};
 use crate::error::ConnectionError;
 use crate::event::{Ended, Event, Input, Stage};
+use crate::profile::pushed::CustomControl;
 
 /// The machines of one attempt.
 #[derive(Debug)]
@@ -43,6 +44,27 @@ pub(super) enum Phase {
     Up(Box<Tunnel>),
     /// We are saying goodbye.
     Leaving(Box<Tunnel>, ExitNotification),
+}
+
+/// What spans several messages.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) reply: Parts,
+    pub(super) update: Parts,
+    pub(super) fragments: Joiner,
+    /// The app control protocols that the server speaks.
+    pub(super) app_control: Option<CustomControl>,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            reply: Parts::new("PUSH_REPLY"),
+            update: Parts::new("PUSH_UPDATE"),
+            fragments: Joiner::default(),
+            app_control: None,
+        }
+    }
 }
 
 impl OpenConnection {
@@ -76,7 +98,7 @@ impl OpenConnection {
     }
 
     /// Takes a control packet. What it changes is in force for the very next packet; what is to be sent because of it
-    /// waits for [`Live::process`], so that acknowledgements share packets.
+    /// waits for [`OpenConnection::process`], so that acknowledgements share packets.
     pub(super) fn open_control(
         &mut self,
         now: Instant,

@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::Range;
 
 use super::key::DataKey;
+use super::key::{FORGERIES_MANY, FORGERIES_MAX, LAST_IDS, refusal};
 use super::packet::take;
-use super::plane::DataSetup;
-use super::slot::{FORGERIES_MANY, FORGERIES_MAX, LAST_IDS, refusal};
+use super::setup::DataSetup;
 use super::stats::DropReason;
 use crate::crypto::aead::{AeadKey, NONCE_LEN, TAG_LEN};
 use crate::crypto::replay::ReplayWindow;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::flow::{Candidate, candidate, continues, same_flow};
+use super::flow::{Candidate, Join, candidate, continues, same_flow};
 use super::packet::{IpVersion, TCP, flag, pseudo_header_sum, put, set_ip_length};
 use super::vnet::{Gso, VnetHeader};
 use super::{checksum, packet};
@@ -16,17 +16,6 @@ pub struct Coalescer {
     join: Join,
     groups: Vec<Group>,
     pieces: Vec<Piece>,
-}
-
-/// What the device takes in one piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Join {
-    /// Single packets only.
-    Nothing,
-    /// TCP.
-    Tcp,
-    /// TCP and UDP.
-    TcpAndUdp,
 }
 
 /// Packets that go to the device in one piece.

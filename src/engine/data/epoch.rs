@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::key::DataKey;
 use super::packet::take;
-use super::plane::DataSetup;
+use super::setup::DataSetup;
 use super::stats::DropReason;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::epoch::Epochs;

@@ -1,10 +1,20 @@
 //! What makes a packet one of a flow, and the next one of it.
 
 use super::checksum;
-use super::coalesce::Join;
 use super::packet::{
     self, IPV4_HEADER, IpVersion, Outline, TCP, UDP, UDP_HEADER, flag, pseudo_header_sum, take,
 };
+
+/// What the device takes in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Single packets only.
+    Nothing,
+    /// TCP.
+    Tcp,
+    /// TCP and UDP.
+    TcpAndUdp,
+}
 
 /// What the headers of a TCP or UDP packet say.
 #[derive(Debug, Clone, Copy)]

@@ -56,8 +56,9 @@ mod tests {
     use super::*;
     use crate::crypto::cipher::Cipher;
     use crate::data::key::Format;
+    use crate::data::plane::DataPlane;
     use crate::data::plane::tests::{key, mirrored, sealed, setup};
-    use crate::data::plane::{DataPlane, DataSetup};
+    use crate::data::setup::DataSetup;
     use crate::settings::{CompressionPolicy, Framing};
     use crate::testing::start;
 

@@ -2,8 +2,10 @@
 
 use thiserror::Error;
 
+use super::stats::DropReason;
 use crate::crypto::cipher::Cipher;
 use crate::crypto::hmac::Digest;
+use crate::crypto::replay::ReplayWindow;
 use crate::crypto::static_key::{KeyDirection, StaticKey};
 use crate::settings::Framing;
 
@@ -56,3 +58,22 @@ pub enum KeyError {
     #[error("the epoch packet format was agreed on without a peer id")]
     NoPeerId,
 }
+
+/// Why a window refuses an id.
+#[cold]
+pub(super) fn refusal(window: &ReplayWindow, id: u64, width: u32) -> DropReason {
+    if id == 0 {
+        DropReason::ReplayInvalid
+    } else if id.saturating_add(u64::from(width)) <= window.newest() {
+        DropReason::ReplayBacktrack
+    } else {
+        DropReason::Replay
+    }
+}
+
+/// From this packet id on a key is nearly used up.
+pub(super) const LAST_IDS: u32 = 0xff00_0000;
+/// After so many forged packets a key is nearly used up.
+pub(super) const FORGERIES_MANY: u64 = 1 << 35;
+/// After so many forged packets a key opens nothing more.
+pub(super) const FORGERIES_MAX: u64 = 1 << 36;

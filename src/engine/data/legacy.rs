@@ -5,9 +5,9 @@ use std::ops::Range;
 use rustls::crypto::SecureRandom;
 
 use super::key::DataKey;
+use super::key::{LAST_IDS, refusal};
 use super::packet::{put, take};
-use super::plane::DataSetup;
-use super::slot::{LAST_IDS, refusal};
+use super::setup::DataSetup;
 use super::stats::DropReason;
 use crate::crypto::cbc::{BLOCK_LEN, CbcKey};
 use crate::crypto::hmac::Digest;

@@ -18,13 +18,16 @@ pub(crate) mod mss;
 pub mod packet;
 pub(crate) mod plane;
 pub(crate) mod segment;
+pub(crate) mod setup;
 pub(crate) mod slot;
 pub(crate) mod stats;
 pub mod vnet;
 
-pub use self::coalesce::{Coalescer, Join, Joined, PACKETS_MAX};
+pub use self::coalesce::{Coalescer, Joined, PACKETS_MAX};
+pub use self::flow::Join;
 pub use self::key::{DataKey, Format, KeyError};
-pub use self::plane::{DataPlane, DataSetup};
+pub use self::plane::DataPlane;
 pub use self::segment::Segments;
+pub use self::setup::DataSetup;
 pub use self::stats::{DropReason, Stats};
 pub use self::vnet::{Gso, VnetHeader};

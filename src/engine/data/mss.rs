@@ -4,7 +4,7 @@ use super::checksum;
 use super::fragment;
 use super::key::Format;
 use super::packet::{self, IpVersion, TCP, TCP_CHECKSUM, flag, put, take};
-use super::plane::DataSetup;
+use super::setup::DataSetup;
 use crate::settings::{Framing, MssFix, PacketLimit, Transport};
 
 /// The largest segment size that fits into one tunnel packet.

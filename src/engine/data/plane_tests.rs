@@ -8,7 +8,7 @@ mod limits;
 mod peer_ids;
 
 use proptest::prelude::*;
-use rustls::crypto::GetRandomFailed;
+use rustls::crypto::{GetRandomFailed, SecureRandom};
 
 use super::*;
 use crate::crypto::cipher::Cipher;
@@ -18,7 +18,7 @@ use crate::data::key::Format;
 use crate::data::model::{Model, assert_sound};
 use crate::data::packet::IpVersion;
 use crate::secret::Secret;
-use crate::settings::Framing;
+use crate::settings::{Framing, MssFix, Transport};
 use crate::testing::{hex, hex_array, start};
 
 /// Gives 0, 1, 2 and so on.

@@ -9,9 +9,8 @@ use super::framing::Content;
 use super::key::{DataKey, Format, KeyError};
 use super::legacy::Legacy;
 use super::mss::{Kind, MssLimit};
-use super::plane::DataSetup;
+use super::setup::DataSetup;
 use super::stats::DropReason;
-use crate::crypto::replay::ReplayWindow;
 use crate::settings::Framing;
 use crate::wire::data::DataHead;
 
@@ -177,22 +176,3 @@ impl Slot {
         self.packets += 1;
     }
 }
-
-/// Why a window refuses an id.
-#[cold]
-pub(super) fn refusal(window: &ReplayWindow, id: u64, width: u32) -> DropReason {
-    if id == 0 {
-        DropReason::ReplayInvalid
-    } else if id.saturating_add(u64::from(width)) <= window.newest() {
-        DropReason::ReplayBacktrack
-    } else {
-        DropReason::Replay
-    }
-}
-
-/// From this packet id on a key is nearly used up.
-pub(super) const LAST_IDS: u32 = 0xff00_0000;
-/// After so many forged packets a key is nearly used up.
-pub(super) const FORGERIES_MANY: u64 = 1 << 35;
-/// After so many forged packets a key opens nothing more.
-pub(super) const FORGERIES_MAX: u64 = 1 << 36;

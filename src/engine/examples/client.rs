@@ -1,7 +1,11 @@
 //! An OpenVPN client over a plain UDP socket, without a TUN device: it connects, asks the far end of the tunnel for an
 //! ICMP echo, says what it heard, and sends its exit notification. `cargo run --example client PROFILE`.
 
-#![expect(clippy::print_stdout, reason = "it shows what it hears")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it is a program: it has a clock, and shows what it hears"
+)]
 
 use std::error::Error;
 use std::net::{Ipv4Addr, ToSocketAddrs, UdpSocket};
@@ -18,7 +22,7 @@ use rustls::time_provider::DefaultTimeProvider;
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: client PROFILE")?;
     let text = std::fs::read_to_string(&path)?;
-    let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
+    let folder = Path::new(&path).parent().unwrap_or_else(|| Path::new("."));
     let mut load = |name: &str| std::fs::read(folder.join(name)).map_err(|e| e.to_string());
     let (profile, _notes) = Profile::parse(&path, &text, &mut load).map_err(|mut e| e.remove(0))?;
 

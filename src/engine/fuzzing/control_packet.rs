@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::config::{Transport, Wrapping};
 use crate::control::channel::{Channel, ChannelSetup};
 use crate::control::wrap::Side;
+#[cfg(test)]
+use crate::control::wrap::Wrapper;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::hmac::Digest;
 use crate::crypto::static_key::{KeyDirection, StaticKey};
@@ -64,6 +66,17 @@ pub fn run(input: &[u8], now: Instant) {
     }
 }
 
+/// Whether the first packet of an input was made with the key that the channel has.
+#[cfg(test)]
+pub(super) fn first_is_authentic(input: &[u8]) -> bool {
+    let [choice, len, rest @ ..] = input else {
+        return false;
+    };
+    let mut wrapper = Wrapper::new(Arc::new(wrapping(*choice)), Side::Client);
+    let packet = rest.get(..usize::from(*len));
+    packet.is_some_and(|packet| wrapper.open(crate::testing::start(), packet).is_ok())
+}
+
 /// What a decoder takes, its encoder gives back.
 fn codecs_agree(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else {
@@ -87,9 +100,9 @@ fn codecs_agree(bytes: &[u8]) {
     }
 }
 
-fn channel(choice: u8, side: Side, now: Instant) -> Channel {
+fn wrapping(choice: u8) -> Wrapping {
     let key = || StaticKey(Secret::new([7; 256]));
-    let wrapping = match choice >> 1 & 3 {
+    match choice >> 1 & 3 {
         0 => Wrapping::None,
         1 => Wrapping::TlsAuth {
             key: key(),
@@ -103,10 +116,13 @@ fn channel(choice: u8, side: Side, now: Instant) -> Channel {
                 wrapped: [vec![9; 298], vec![1, 44]].concat(),
             },
         },
-    };
+    }
+}
+
+fn channel(choice: u8, side: Side, now: Instant) -> Channel {
     let setup = ChannelSetup {
         side,
-        wrapping: Arc::new(wrapping),
+        wrapping: Arc::new(wrapping(choice)),
         transport: if choice & 8 == 0 {
             Transport::Udp
         } else {

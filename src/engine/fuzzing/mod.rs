@@ -43,6 +43,17 @@ mod tests {
     }
 
     #[test]
+    fn the_wrapped_packets_of_the_corpus_are_authentic() {
+        for name in ["tls-auth", "tls-crypt", "tls-crypt-v2-tcp"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../tests/fuzz/corpus/control_packet")
+                .join(name);
+            let input = fs::read(path).expect("the input can be read");
+            assert!(control_packet::first_is_authentic(&input), "{name}");
+        }
+    }
+
+    #[test]
     fn profiles_of_the_corpus_break_no_law() {
         replay("profile", profile::run);
     }

@@ -48,7 +48,7 @@ pub fn build<'a, 'c>(
     let is_anchor = anchors.iter().any(|anchor| anchor.der == leaf.der);
     let chain = search.extend(vec![leaf], is_anchor)?;
     if let Some(revocations) = rules.revocations {
-        revocations.check(&chain, rules)?;
+        revocations.check(&chain, rules.now, rules.strength)?;
     }
     Ok(chain)
 }

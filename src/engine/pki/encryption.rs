@@ -110,6 +110,18 @@ pub(super) fn decrypt_pem(
     cipher_decrypt(cipher, &key, &iv, data)
 }
 
+/// An `EncryptedPrivateKeyInfo`.
+pub(super) fn decrypt_key(
+    der: &[u8],
+    passphrase: &Passphrase,
+) -> Result<Zeroizing<Vec<u8>>, PkiError> {
+    const KEY: &str = "an encrypted private key";
+    let mut info = Der::new(der).sequence(KEY)?;
+    let (algorithm, parameters) = info.algorithm(KEY)?;
+    let encrypted = info.value(OCTET_STRING, KEY)?;
+    decrypt(&algorithm, parameters, passphrase, encrypted)
+}
+
 const WHAT: &str = "the parameters of an encryption";
 
 /// More than anybody uses; keeps a hostile file from holding us up for hours.

@@ -13,7 +13,7 @@ use super::der::{
     CONTEXT_0, CONTEXT_0_PRIMITIVE, Der, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, from_ber,
     join_pieces,
 };
-use super::encryption::{Passphrase, decrypt, iterations};
+use super::encryption::{Passphrase, decrypt, decrypt_key, iterations};
 use super::pkcs12_kdf::{Purpose, derive};
 use super::{Identity, PkiError, chain, pem, private_key};
 use crate::secret::SecretText;
@@ -212,18 +212,6 @@ fn read_bags(
         }
     }
     Ok(())
-}
-
-/// An `EncryptedPrivateKeyInfo`.
-pub(super) fn decrypt_key(
-    der: &[u8],
-    passphrase: &Passphrase,
-) -> Result<Zeroizing<Vec<u8>>, PkiError> {
-    const KEY: &str = "an encrypted private key";
-    let mut info = Der::new(der).sequence(KEY)?;
-    let (algorithm, parameters) = info.algorithm(KEY)?;
-    let encrypted = info.value(OCTET_STRING, KEY)?;
-    decrypt(&algorithm, parameters, passphrase, encrypted)
 }
 
 fn read_certificate(value: &[u8]) -> Result<Option<CertificateDer<'static>>, PkiError> {

@@ -5,10 +5,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, P
 use super::PkiError;
 use super::algorithm::name_of;
 use super::der::{CONTEXT_0, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
-use super::encryption::{Passphrase, decrypt_pem};
+use super::encryption::{Passphrase, decrypt_key, decrypt_pem};
 use super::key_kind::KeyKind;
 use super::pem::{self, PemBlock};
-use super::pkcs12::decrypt_key;
 use crate::secret::SecretText;
 
 /// The first private key of a PEM text. The passphrase is looked at only if the key is encrypted.

@@ -5,11 +5,10 @@ use tracing::warn;
 
 use super::PkiError;
 use super::certificate::Certificate;
-use super::chain::Rules;
 use super::crl::RevocationList;
 use super::distrust::{Distrust, Reason};
 use super::name;
-use super::signature::{SignatureError, Signed};
+use super::signature::{SignatureError, Signed, Strength};
 
 /// The revocation lists of `crl-verify`, parsed.
 #[derive(Debug)]
@@ -38,7 +37,8 @@ impl<'a> Revocations<'a> {
     pub(super) fn check(
         &self,
         chain: &[&Certificate<'_>],
-        rules: Rules<'_>,
+        now: i64,
+        strength: Strength,
     ) -> Result<(), Distrust> {
         for (place, certificate) in chain.iter().enumerate() {
             let distrust = |reason| Distrust {
@@ -53,7 +53,7 @@ impl<'a> Revocations<'a> {
                 None if certificate.is_self_issued() => certificate,
                 None => continue,
             };
-            self.check_one(certificate, issuer, rules)
+            self.check_one(certificate, issuer, now, strength)
                 .map_err(distrust)?;
         }
         Ok(())
@@ -63,7 +63,8 @@ impl<'a> Revocations<'a> {
         &self,
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
-        rules: Rules<'_>,
+        now: i64,
+        strength: Strength,
     ) -> Result<(), Reason> {
         let mut failure = None;
         let mut is_judged = false;
@@ -72,7 +73,7 @@ impl<'a> Revocations<'a> {
             .iter()
             .filter(|list| name::same(&list.issuer, issuer.parsed.subject()));
         for list in lists {
-            match check_list(list, issuer, rules) {
+            match check_list(list, issuer, now, strength) {
                 Ok(()) => is_judged = true,
                 Err(why) => {
                     failure.get_or_insert(why);
@@ -101,7 +102,8 @@ impl<'a> Revocations<'a> {
 fn check_list(
     list: &RevocationList<'_>,
     issuer: &Certificate<'_>,
-    rules: Rules<'_>,
+    now: i64,
+    strength: Strength,
 ) -> Result<(), String> {
     let signed = Signed {
         message: list.signed,
@@ -110,7 +112,7 @@ fn check_list(
     };
     let is_same = list.inner_algorithm.algorithm == list.algorithm.algorithm;
     let verdict = if is_same {
-        signed.verify(issuer.key(), rules.strength)
+        signed.verify(issuer.key(), strength)
     } else {
         Err(SignatureError::Invalid)
     };
@@ -118,11 +120,11 @@ fn check_list(
     if issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
         return Err("is signed by a CA that may not sign revocation lists".to_owned());
     }
-    if rules.now < list.this_update.timestamp() {
+    if now < list.this_update.timestamp() {
         return Err(format!("is not valid before {}", list.this_update));
     }
     match list.next_update {
-        Some(end) if rules.now > end.timestamp() => Err(format!("expired on {end}")),
+        Some(end) if now > end.timestamp() => Err(format!("expired on {end}")),
         _ => Ok(()),
     }
 }

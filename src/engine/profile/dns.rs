@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::tunnel::Author;
-use super::value::{BadValue, choice, is_host_name, number, parsed, word};
+use super::value::{Author, BadValue, choice, is_host_name, number, parsed, word};
 use crate::settings::{DnsSec, DnsTransport};
 
 /// All `dns` lines together.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Place;
+pub use super::proxy::Login;
 use super::proxy::Proxy;
 use super::tunnel::TunnelOptions;
 use crate::crypto::cipher::Cipher;
@@ -278,17 +279,6 @@ pub struct Socket {
     pub rcvbuf: Option<u32>,
     /// `bind-dev`.
     pub device: Option<String>,
-}
-
-/// User name and password, as far as they are known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Login {
-    /// The user name; asked for if `None`.
-    pub username: Option<String>,
-    /// The password; asked for if `None`, unless `username_only`.
-    pub password: Option<Arc<SecretText>>,
-    /// There is no password.
-    pub username_only: bool,
 }
 
 /// `static-challenge`.

@@ -1,8 +1,20 @@
-//! Proxies as the profile names them.
+//! Proxies as the profile names them, and the logins that they and servers want.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::Login;
+use crate::secret::SecretText;
+
+/// User name and password, as far as they are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The user name; asked for if `None`.
+    pub username: Option<String>,
+    /// The password; asked for if `None`, unless `username_only`.
+    pub password: Option<Arc<SecretText>>,
+    /// There is no password.
+    pub username_only: bool,
+}
 
 /// The way through a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]

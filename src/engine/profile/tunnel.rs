@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::dns::{self, DhcpOption, DnsOptions};
 pub use super::redirect::Redirect;
+pub use super::value::Author;
 use super::value::{BadValue, choice, is_host_name, netmask, number, parsed, word};
 
 /// All options about the tunnel's network, of the profile or of a push.
@@ -44,18 +45,6 @@ pub struct Block {
     pub ipv6: bool,
     /// `block-outside-dns`: questions to name servers.
     pub outside_dns: bool,
-}
-
-/// Whether an option's text may do what only the user may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Author {
-    /// The server. `host_names`: its routes may name hosts.
-    Server {
-        /// `allow-pull-fqdn`.
-        host_names: bool,
-    },
-    /// The profile.
-    User,
 }
 
 /// What became of an option.

@@ -7,6 +7,18 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// Whether an option's text may do what only the user may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// The server. `host_names`: its routes may name hosts.
+    Server {
+        /// `allow-pull-fqdn`.
+        host_names: bool,
+    },
+    /// The profile.
+    User,
+}
+
 /// An argument that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{reason} (right: {right})")]
@@ -177,6 +189,15 @@ pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
 
 fn hex_digit(c: char) -> Option<u8> {
     c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// A port.
+///
+/// # Errors
+///
+/// [`BadValue`] if it is none.
+pub fn port(args: &[&str], index: usize) -> Result<u16, BadValue> {
+    number(args, index, 1..=u16::MAX)
 }
 
 #[cfg(test)]

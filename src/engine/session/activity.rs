@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::super::event::{Established, KeyTimes, Stage};
 use super::super::netplan::NetPlan;
 use super::active::ActiveSession;
-use super::machine::Session;
-use super::state::{Phase, State, Then};
+use super::machine::{Session, State};
+use super::state::{Phase, Then};
 use super::status::Status;
 
 /// What a session is at.

@@ -13,7 +13,7 @@ use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
 use super::request::{Refusal, Request};
-use super::state::{Phase, State};
+use super::state::Phase;
 use super::status::Status;
 use super::user_input::UserInputQueue;
 
@@ -38,6 +38,25 @@ pub enum Output {
         until: Option<Instant>,
         /// Which timer asked, for the trace log.
         name: &'static str,
+    },
+}
+
+/// The life of a session.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It is over; every input is ignored.
+    Done,
+    /// The profile is there.
+    Active(Box<ActiveSession>),
+    /// The profile is being fetched.
+    Loading {
+        /// Whether somebody waits for the session to be registered.
+        registering: bool,
+    },
+    /// The session manager has not taken us on.
+    Unregistered {
+        /// When we leave without it.
+        give_up_at: Instant,
     },
 }
 

@@ -1,32 +1,12 @@
-//! The states, each owning what it needs.
+//! What a session with a profile can be at, each phase owning what it needs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::super::event::{Established, Stage};
-use super::active::ActiveSession;
 use super::effect::Summary;
 use super::exit_class::ExitClass;
 use super::remotes::Lookup;
-
-/// The life of a session.
-#[derive(Debug)]
-pub(super) enum State {
-    /// It is over; every input is ignored.
-    Done,
-    /// The profile is there.
-    Active(Box<ActiveSession>),
-    /// The profile is being fetched.
-    Loading {
-        /// Whether somebody waits for the session to be registered.
-        registering: bool,
-    },
-    /// The session manager has not taken us on.
-    Unregistered {
-        /// When we leave without it.
-        give_up_at: Instant,
-    },
-}
 
 /// What a session with a profile is at.
 #[derive(Debug)]

@@ -20,10 +20,22 @@ use self::request::Request;
 use crate::bus;
 use crate::network::dhcp_servers::dhcp_servers;
 use crate::network::dns::resolv_conf::{SavedFile, servers_in};
-use crate::network::local::Resolver;
 use crate::network::{NetError, TunDevice};
 use crate::systemd::resolved::{LinkServer, NAME, ResolvedProxy, Server};
 use openvpn_engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport};
+
+/// Who is told about DNS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resolver {
+    /// systemd-resolved if it runs or can be started over the system bus, else the file.
+    #[default]
+    Auto,
+    /// The file, `resolv.conf`.
+    #[cfg(test)]
+    File,
+    /// Nobody.
+    Nobody,
+}
 
 /// Who is told, and what is in force.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::network::local::Resolver;
+use crate::network::dns::Resolver;
 use crate::network::monitor::{NetworkChange, NetworkMonitor};
 use crate::network::{LocalOptions, Network, TunDevice};
 use openvpn_engine::netplan::{DnsPlan, DnsSec, DnsServer, DnsTransport, NetPlan};

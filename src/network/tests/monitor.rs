@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::network::local::Resolver;
+use crate::network::dns::Resolver;
 use crate::network::monitor::{NetworkChange, NetworkMonitor, Watched};
 use crate::network::{LocalOptions, Network, TunDevice};
 use tokio::time::timeout;

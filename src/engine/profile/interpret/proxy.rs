@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::Interpreter;
 use super::login::two_lines;
-use super::remote::port;
 use crate::profile::lexer::Directive;
 use crate::profile::model::Login;
 use crate::profile::proxy::{HttpAuth, HttpProxy, Proxy, SocksProxy};
 use crate::profile::tunnel::Applied;
-use crate::profile::value::{BadValue, at_least_a_second, choice, host, word};
+use crate::profile::value::{BadValue, at_least_a_second, choice, host, port, word};
 
 /// What is said about proxies, of either kind.
 #[derive(Debug, Clone, Default)]

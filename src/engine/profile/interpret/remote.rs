@@ -11,7 +11,7 @@ use crate::profile::lexer::Directive;
 use crate::profile::model::{AddressFamily, Material, Remote, RemoteOptions, WrappingText};
 use crate::profile::transfer;
 use crate::profile::tunnel::Applied;
-use crate::profile::value::{BadValue, choice, host, number, seconds, word};
+use crate::profile::value::{BadValue, choice, host, number, port, seconds, word};
 use crate::settings::{MssFix, PacketLimit, Timing, Transport};
 
 /// One `remote` line.
@@ -195,10 +195,6 @@ pub(super) fn remote(directive: &Directive, args: &[&str]) -> Result<RemoteLine,
             None
         },
     })
-}
-
-pub(super) fn port(args: &[&str], index: usize) -> Result<u16, BadValue> {
-    number(args, index, 1..=u16::MAX)
 }
 
 fn protocol(args: &[&str], index: usize) -> Result<Protocol, BadValue> {
