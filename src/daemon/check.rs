@@ -231,3 +231,83 @@ fn endpoint(remote: &Remote) -> Endpoint {
         transport: remote.transport,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use rustls::pki_types::UnixTime;
+    use rustls::time_provider::TimeProvider;
+
+    use super::*;
+
+    /// A clock that stands.
+    #[derive(Debug)]
+    struct At(u64);
+
+    impl TimeProvider for At {
+        fn current_time(&self) -> Option<UnixTime> {
+            Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+                self.0,
+            )))
+        }
+    }
+
+    /// What is said about dates in a profile whose certificates are valid from 2025 to 2124.
+    fn said_at(seconds: u64) -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/profiles/corpus");
+        let file = ProfileFile::new(folder.join("plain.ovpn"), Vec::new());
+        let environment = Environment {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            wall_clock: Arc::new(At(seconds)),
+        };
+        let judgement = CheckReport::of(&file, &environment);
+        assert!(judgement.is_usable());
+        let lines = judgement.findings.iter().map(|finding| finding.line());
+        lines
+            .filter(|line| line.contains("certificate"))
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn certificates_out_of_date_or_soon_to_be_are_said() {
+        let (in_2020, in_2030, late_in_2124, in_2200) =
+            (1_577_836_800, 1_893_456_000, 4_890_758_400, 7_258_118_400);
+        assert_eq!(said_at(in_2030), [""; 0]);
+        for (when, what) in [
+            (in_2020, "is not valid before"),
+            (late_in_2124, "expires on "),
+            (in_2200, "expired on"),
+        ] {
+            let said = said_at(when);
+            assert_eq!(said.len(), 2, "own and authority: {said:?}");
+            assert!(said.iter().all(|line| line.contains(what)), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_certificate_shows_beside_an_unknown_option() {
+        let folder = std::env::temp_dir().join(format!("check-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        let path = folder.join("p.ovpn");
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let text = format!(
+            "client\nremote a.example\nno-such-option\nauth-user-pass\n<ca>\n{broken}</ca>\n"
+        );
+        std::fs::write(&path, text).expect("a file can be written");
+        let judgement = CheckReport::of(
+            &ProfileFile::new(path, Vec::new()),
+            &crate::daemon::environment(),
+        );
+        std::fs::remove_dir_all(&folder).expect("it can be removed");
+        let errors = judgement.errors();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(
+            errors[0].contains("no-such-option") && errors[1].contains("ca: "),
+            "{errors:?}"
+        );
+        assert!(judgement.profile.is_none());
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use tracing::info;
+use tracing::{debug, info};
 use zeroize::Zeroizing;
 
 use crate::daemon::executor::{ProfileLoader, ProfileSource, Work};
@@ -226,8 +226,13 @@ impl ProfileLoader for ProfileFile {
                     if let (Some(log), Some(level)) = (&file.log, profile.verbosity) {
                         log.set_level(u32::from(level));
                     }
+                    let (minor, notes): (Vec<_>, Vec<_>) =
+                        notes.into_iter().partition(|note| note.minor);
                     for note in &notes {
                         info!(%note, "profile");
+                    }
+                    for note in &minor {
+                        debug!(%note, "profile");
                     }
                     let name = file.path.file_stem().unwrap_or_default();
                     Ok(Box::new(Loaded {

@@ -131,3 +131,51 @@ const NOISE: Duration = Duration::from_millis(10);
 fn now() -> Instant {
     Instant::now()
 }
+
+#[test]
+fn no_quoting_of_a_push_evades_a_filter() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    let scene = Scene::new();
+    let pushed = "push \"\\\"redirect-gateway\\\" def1\"\npush \"'route' 198.51.100.0 255.255.255.0\"\n\
+                  push \"\\\"ro\\\"ute 203.0.113.0 255.255.255.0\"\npush \"route 192.0.2.128 255.255.255.128\"\n";
+    let server = scene::server(Transport::Udp, Wrapping::TlsAuth, Login::Both);
+    let _server = scene.serve(&(server + pushed));
+    let profile = scene::profile(Transport::Udp, Wrapping::TlsAuth, Login::Both, SERVER_V4);
+    let named = ["0.0.0.0/1", "128.0.0.0/1", "198.51.100.0", "203.0.113.0"];
+    let filters = "pull-filter ignore redirect-gateway\npull-filter ignore \"route 198.\"\npull-filter ignore \"route 203.\"\n";
+    for (filters, let_in) in [("", true), (filters, false)] {
+        let client = scene.connect(&format!("{profile}{filters}"));
+        client.wait_connected();
+
+        let routes = scene.world.client.ip("route show");
+        assert!(routes.contains("192.0.2.128/25"), "{routes}");
+        for network in named {
+            assert_eq!(routes.contains(network), let_in, "{network}: {routes}");
+        }
+        client.leave();
+        scene.assert_as_before();
+    }
+}
+
+#[test]
+fn a_cipher_that_data_ciphers_excludes_is_not_agreed_on() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    let scene = Scene::new();
+    let server = scene::server(Transport::Udp, Wrapping::TlsAuth, Login::Both);
+    let server = scene.serve(&(server + "data-ciphers AES-256-CBC:AES-256-GCM\n"));
+    let profile = scene::profile(Transport::Udp, Wrapping::TlsAuth, Login::Both, SERVER_V4);
+    let excluding = "data-ciphers AES-256-GCM\ncipher AES-256-CBC\n";
+    let client = scene.connect(&(profile + excluding));
+    client.wait_connected();
+
+    scene.ping(&client, INSIDE_V4, &[]);
+    server.wait_for("that it uses AES-256-GCM", |line| {
+        line.contains("Data Channel") && line.contains("AES-256-GCM")
+    });
+    client.leave();
+    scene.assert_as_before();
+}

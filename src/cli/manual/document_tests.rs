@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::systemd::{credentials, exit};
-use openvpn_engine::profile::{options_markdown, overrides_markdown};
+use openvpn_engine::profile::{differences_markdown, options_markdown, overrides_markdown};
 
 /// The text between two markers is `list`.
 fn holds(file: &str, marker: &str, list: &str) {
@@ -39,6 +39,11 @@ fn the_lists_in_the_documents_are_the_programs_own() {
         "packaging/doc/options.md",
         "overrides",
         &overrides_markdown(),
+    );
+    holds(
+        "packaging/doc/options.md",
+        "differences",
+        &differences_markdown(),
     );
     holds("README.md", "exit", &statuses());
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::overrides::OVERRIDES;
-use super::table::{OptionRow, Scope, Treatment, rows};
+use super::table::{DIFFERENCES, Difference, OptionRow, Scope, Treatment, rows};
 
 /// The list of all options for the README: what is honoured, what has no effect and why, what is refused and why.
 #[must_use]
@@ -33,6 +33,16 @@ pub fn options_markdown() -> String {
         .filter_map(|row| refused(row).map(|why| (row, why)))
     {
         line(&mut text, &[&format!("`{}`", row.name), why]);
+    }
+    text
+}
+
+/// The list of all differences to OpenVPN 2.6 and 2.7 that are meant to stay.
+#[must_use]
+pub fn differences_markdown() -> String {
+    let mut text = String::from("| About | OpenVPN | Here, and why |\n|---|---|---|\n");
+    for Difference { about, there, here } in DIFFERENCES {
+        line(&mut text, &[&format!("`{about}`"), there, here]);
     }
     text
 }

@@ -16,7 +16,7 @@ mod transfer;
 pub(crate) mod tunnel;
 mod value;
 
-pub use self::document::{options_markdown, overrides_markdown, roff};
+pub use self::document::{differences_markdown, options_markdown, overrides_markdown, roff};
 pub use self::error::{Note, Place, ProfileError};
 pub use self::interpret::Examined;
 pub use self::lexer::lex;

@@ -147,6 +147,7 @@ fn of_dhcp_options(tunnel: &TunnelOptions) -> Gathered {
     if tunnel.dns.servers.is_empty() {
         plan.search_domains.clone_from(&tunnel.dns.search_domains);
     }
+    let mut suffix = None;
     for option in &tunnel.dhcp {
         match option {
             DhcpOption::Dns(address) => plan.servers.push(server(*address, 0, None)),
@@ -154,10 +155,14 @@ fn of_dhcp_options(tunnel: &TunnelOptions) -> Gathered {
                 plan.search_domains.extend(names.iter().cloned());
             }
             DhcpOption::DomainRoute(names) => plan.routing_domains.extend(names.iter().cloned()),
-            DhcpOption::AdapterDomainSuffix(name) => plan.search_domains.insert(0, name.clone()),
+            // One by the server takes the place of the profile's.
+            DhcpOption::AdapterDomainSuffix(name) => {
+                suffix.get_or_insert_with(|| name.clone());
+            }
             DhcpOption::Proxy(_) => {}
         }
     }
+    plan.search_domains.splice(0..0, suffix);
     each_once(&mut plan.servers);
     each_once(&mut plan.search_domains);
     each_once(&mut plan.routing_domains);

@@ -58,6 +58,17 @@ fn routes(plan: &NetPlan) -> Vec<String> {
 }
 
 #[test]
+fn the_servers_suffix_of_the_adapter_takes_the_place_of_the_profiles() {
+    let profile = profile("dhcp-option ADAPTER_DOMAIN_SUFFIX mine.example");
+    let text = format!(
+        "{IP4},dhcp-option DNS 10.8.0.1,dhcp-option DOMAIN-SEARCH b.example,\
+         dhcp-option ADAPTER_DOMAIN_SUFFIX a.example"
+    );
+    let plan = build(&profile, &text, SERVER).0;
+    assert_eq!(plan.dns.search_domains, ["a.example", "b.example"]);
+}
+
+#[test]
 fn a_subnet_has_its_netmask_and_no_peer() {
     let plan = plan(IP4);
     assert_eq!(plan.addresses.len(), 1);

@@ -1,12 +1,15 @@
 //! `OptionRow`: name, arity, scope, treatment; one row per directive.
 
 mod connection;
+mod differences;
 mod foreign;
 mod network;
 mod tls;
 mod unsupported;
 
 use std::ops::RangeInclusive;
+
+pub use differences::{DIFFERENCES, Difference};
 
 /// One directive of the configuration language.
 #[derive(Debug, Clone)]
