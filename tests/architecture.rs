@@ -58,7 +58,7 @@ const FLOORS: &[&str] = &[
 ];
 
 /// What is there for tests and fuzzing alone, and may look everywhere.
-const APART: &[&str] = &["fuzzing", "simulation", "testing"];
+const APART: &[&str] = &["examples", "fuzzing", "simulation", "testing"];
 
 /// Packages by which the engine could reach the world.
 const IMPURE_PACKAGES: &[&str] = &[

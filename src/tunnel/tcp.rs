@@ -157,8 +157,12 @@ impl Tcp {
 
     fn take_frames(&mut self, packets: &mut Vec<Range<usize>>) -> io::Result<()> {
         let unread = self.arena.get(..self.filled).unwrap_or_default();
+        let before = packets.len();
         self.taken = tcp::split_frames(unread, packets)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        for packet in packets.iter().skip(before) {
+            self.stats.received.add(packet.len());
+        }
         Ok(())
     }
 }
