@@ -16,7 +16,10 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("pki", &["crypto", "secret", "settings"]),
     ("profile", &["crypto", "secret", "settings"]),
-    ("data", &["crypto", "secret", "settings", "timers", "wire"]),
+    (
+        "data",
+        &["crypto", "error", "secret", "settings", "timers", "wire"],
+    ),
     (
         "proxy",
         &["config", "error", "profile", "secret", "settings"],

@@ -216,3 +216,44 @@ fn said(reason: &str) -> String {
         format!(": {reason}")
     }
 }
+
+/// What keeps the server's packets from being understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undecodable {
+    /// They do not pass the check of their authenticity: another cipher or digest.
+    CipherOrDigest,
+    /// They are compressed, and the profile does not allow that.
+    Compressed,
+    /// They have the compression byte of an option that the profile does not have.
+    FramedByServer,
+    /// They lack the compression byte that the profile's option asks for.
+    NotFramedByServer,
+    /// They have (or lack) the header of `fragment`, other than the profile says.
+    Fragment,
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CipherOrDigest => {
+                "packets from the server cannot be decrypted: its cipher or auth is not that of the profile"
+            }
+            Self::Compressed => {
+                "packets from the server are compressed: the profile needs `allow-compression asym`, or the server no \
+                 compression"
+            }
+            Self::FramedByServer => {
+                "packets from the server have a header that the profile does not expect: the server's `comp-lzo`, `compress` or \
+                 `fragment` must be in the profile too"
+            }
+            Self::NotFramedByServer => {
+                "packets from the server lack the compression header: the profile's `comp-lzo` or `compress` must go, or the \
+                 server needs it too"
+            }
+            Self::Fragment => {
+                "packets from the server cannot be reassembled: `fragment` must be in the profile and at the server, or at \
+                 neither"
+            }
+        })
+    }
+}

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::crypto::cipher::Cipher;
-pub use super::data::diagnosis::Undecodable;
 use super::error::ConnectionError;
+pub use super::error::Undecodable;
 use super::profile::pushed::PushedOptions;
 use super::secret::SecretText;
 

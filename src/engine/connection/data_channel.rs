@@ -8,11 +8,11 @@ use super::icmp_echo::IcmpEcho;
 use super::path_probe::{PathProbe, Size, Step, Verdict};
 use crate::config::{ConnectionConfig, Transport};
 use crate::crypto::static_key::{KeyDirection, StaticKey};
-use crate::data::diagnosis::{Diagnosis, Evidence, Undecodable};
+use crate::data::diagnosis::{Diagnosis, Evidence};
 use crate::data::key::DataKey;
 use crate::data::plane::DataPlane;
 use crate::data::setup::DataSetup;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, Undecodable};
 use crate::profile::pushed::PushedOptions;
 
 /// What is there once the server's options are.
