@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const ACTIVATION: &str = "/etc/dbus-1/system-services";
-
 #[test]
 fn the_debian_package_holds_every_file() {
     if !has("dh") || !has("dpkg-buildpackage") {
@@ -62,7 +60,7 @@ fn holds_all(user: &str, held: &BTreeSet<String>) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("package-{user}"));
     said(
         Command::new(top().join("packaging/install"))
-            .args(["--user", user, "--activation", ACTIVATION, "--binary"])
+            .args(["--user", user, "--binary"])
             .arg(env!("CARGO_BIN_EXE_openvpn3-backend"))
             .arg("--destdir")
             .arg(&folder),
