@@ -81,6 +81,9 @@ impl Applied {
         if found == wanted {
             return Ok(());
         }
+        if let Err(error) = link::mark_as_ours(kernel, index, &name).await {
+            debug!(device = %name, %error, "the device has no alternative name");
+        }
         if let Err(error) = link::generate_no_addresses(kernel, index).await {
             debug!(device = %name, %error, "the kernel may add a link-local IPv6 address");
         }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlag, AddressMessage};
-use netlink_packet_route::link::{AfSpecInet6, AfSpecUnspec, LinkAttribute, LinkFlag, LinkMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, LinkAttribute, LinkFlag, LinkMessage, Prop,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::network::netlink::{Ask, Kernel};
@@ -78,6 +80,23 @@ pub(crate) async fn generate_no_addresses(kernel: &Kernel, index: u32) -> io::Re
             vec![AfSpecInet6::AddrGenMode(ADDR_GEN_MODE_NONE)],
         )]));
     perform_on_link(kernel, message).await
+}
+
+/// Gives the link the alternative name by which others know it for one of ours (`packaging/networkd`). A link that is taken
+/// over has it already.
+pub(super) async fn mark_as_ours(kernel: &Kernel, index: u32, name: &str) -> io::Result<()> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+        .attributes
+        .push(LinkAttribute::PropList(vec![Prop::AltIfName(format!(
+            "openvpn3-backend-{name}"
+        ))]));
+    let request = RouteNetlinkMessage::NewLinkProp(message);
+    match kernel.request(request, Ask::Create).await {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 async fn perform_on_link(kernel: &Kernel, message: LinkMessage) -> io::Result<()> {

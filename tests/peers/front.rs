@@ -198,19 +198,16 @@ impl<'a> FrontEnd<'a> {
         );
     }
 
-    /// Undoes our precedence as `packaging/install` says.
+    /// Sessions are the stock backend's.
     pub(crate) fn to_the_stock_backend(&self) {
-        self.machine.sh(&format!(
-            "mv {ACTIVATION} /root/; systemctl reload dbus; systemctl stop openvpn3-backend-starter"
-        ));
+        self.machine.sh("openvpn3-backend-takeover disable");
     }
 
     /// Sessions are ours again.
     pub(crate) fn to_our_backend(&self) {
-        self.machine.sh(&format!(
-            "mv /root/$(basename {ACTIVATION}) {ACTIVATION}; systemctl reload dbus; pkill -f [s]ervice-backendstart; \
-             while pgrep -f [s]ervice-backendstart >/dev/null; do sleep 0.02; done"
-        ));
+        self.machine.sh(
+            "openvpn3-backend-takeover enable; while pgrep -f [s]ervice-backendstart >/dev/null; do sleep 0.02; done",
+        );
     }
 
     /// Packets of all sizes reach the server's end of the tunnel, by the tunnel.
@@ -262,5 +259,3 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const BETWEEN: Duration = Duration::from_millis(50);
 /// Further settings of all sessions.
 const DROP_INS: &str = "/run/systemd/system/openvpn3-backend@.service.d";
-/// What gives our starter precedence over the stock one.
-const ACTIVATION: &str = "/usr/local/share/dbus-1/system-services/net.openvpn.v3.backends.service";

@@ -124,6 +124,7 @@ fn all(root: &str, bus: &str, more: &str) {
     }
     let among_others = STREET.read().unwrap_or_else(PoisonError::into_inner);
     let machine = Machine::boot(root, USER, more);
+    machine.sh("openvpn3-backend-takeover enable");
     machine.sh(&format!("pgrep -x {bus}"));
     let front = FrontEnd::new(&machine);
     front.import("plain", 1194, "");

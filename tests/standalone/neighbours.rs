@@ -4,6 +4,7 @@ use crate::capture::Capture;
 use crate::machine::{INSIDE, Machine, OFFICE, SERVER};
 
 const NETWORKD: &str = "/etc/systemd/network/10-host0.network";
+const NETWORKD_TUN: &str = "/etc/systemd/network/90-tun.network";
 const NETWORK_MANAGER: &str = "/etc/NetworkManager/system-connections/host0.nmconnection";
 
 pub(crate) fn names_are_right_again_after_the_resolver_restarts(machine: &Machine) {
@@ -34,14 +35,23 @@ pub(crate) fn networkd_leaves_the_tunnel_alone(machine: &Machine) {
         ),
     );
     machine.sh(&format!(
-        "chmod 0644 {NETWORKD}; ip addr flush dev host0; systemctl start systemd-networkd"
+        "chmod 0644 {NETWORKD}; ip tuntap add tun9 mode tun; ip addr flush dev host0; systemctl start systemd-networkd"
     ));
     let configured = "networkctl list --no-legend host0 | grep -q ' configured'";
     machine.until(configured);
     machine.sh(&format!("systemctl start {OFFICE}"));
     let before = network(machine);
     let capture = Capture::start_among_neighbours(machine, &[1194]);
-    machine.sh("systemctl restart systemd-networkd");
+    // An administrator has networkd set up whatever TUN devices there are. Without udev, as here, that must come after the
+    // device: it would take one that has no alternative name yet.
+    machine.write(
+        NETWORKD_TUN,
+        "[Match]\nKind=tun\n[Network]\nAddress=192.0.2.9/32\nLinkLocalAddressing=no\n",
+    );
+    machine.sh(&format!(
+        "chmod 0644 {NETWORKD_TUN}; systemctl restart systemd-networkd"
+    ));
+    machine.until("networkctl list --no-legend tun9 | grep -q ' configuring'");
     machine.until(configured);
     machine.until("networkctl list --no-legend tun0 | grep -q ' unmanaged'");
     wait_for_network(machine, &before);
@@ -52,7 +62,8 @@ pub(crate) fn networkd_leaves_the_tunnel_alone(machine: &Machine) {
     machine.until(&format!("ping -c 1 -W 1 -I tun0 {INSIDE}"));
     capture.assert_nothing_leaked();
     machine.sh(&format!(
-        "systemctl stop {OFFICE}; systemctl stop systemd-networkd.socket systemd-networkd; rm {NETWORKD}"
+        "systemctl stop {OFFICE}; systemctl stop systemd-networkd.socket systemd-networkd; rm {NETWORKD} {NETWORKD_TUN}; \
+         ip link del tun9"
     ));
 }
 
@@ -75,7 +86,7 @@ pub(crate) fn network_manager_leaves_the_tunnel_alone(machine: &Machine) {
     let capture = Capture::start_among_neighbours(machine, &[1194]);
     machine.sh("systemctl restart NetworkManager");
     machine.until(connected);
-    machine.until("nmcli -t -f DEVICE,STATE device | grep -q '^tun0:unmanaged$'");
+    machine.until("nmcli -t -f DEVICE,STATE device | grep -q '^tun0:connected (externally)$'");
     wait_for_network(machine, &before);
     machine.sh("nmcli connection up host0");
     machine.until(&format!("ping -c 1 -W 1 -I tun0 {INSIDE}"));
