@@ -42,6 +42,7 @@ use crate::network::foreground_record::ForegroundRecord;
 use crate::network::monitor::NetworkMonitor;
 use crate::network::{LocalOptions, Network, NetworkBy};
 use crate::sys::clock::Clock;
+use crate::sys::clock_trust::SystemClock;
 use crate::sys::runtime;
 use crate::systemd::exit;
 use openvpn_engine::config::Environment;
@@ -252,6 +253,7 @@ pub fn environment() -> Environment {
     Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
+        clock_trust: Some(Arc::new(SystemClock)),
     }
 }
 

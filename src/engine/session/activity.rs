@@ -104,7 +104,7 @@ impl Session {
                 connecting,
                 with_trouble(format!("looking up {}", lookup.host)),
             ),
-            Phase::Waiting { until } => {
+            Phase::Waiting { until, .. } => {
                 let trouble = live.trouble.as_deref();
                 Activity {
                     until: Some(*until),

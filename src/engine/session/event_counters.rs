@@ -110,7 +110,10 @@ impl CountedEvent {
             ConnectionError::AuthFailed { .. } | ConnectionError::AuthFailedTemporarily { .. } => {
                 Self::AuthFailed
             }
-            ConnectionError::CertificateRefused(_) => Self::CertificateRefused,
+            ConnectionError::CertificateNotYetValid(_) | ConnectionError::CertificateRefused(_) => {
+                Self::CertificateRefused
+            }
+            ConnectionError::DeviceMissing(_) => Self::TunSetup,
             ConnectionError::HandshakeTimeout { .. } => Self::HandshakeTimeout,
             ConnectionError::Inactive { .. } => Self::Inactive,
             ConnectionError::PeerLost { .. } => Self::KeepaliveTimeout,

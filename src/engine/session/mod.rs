@@ -17,6 +17,7 @@ mod questions;
 pub(crate) mod remotes;
 pub(crate) mod request;
 pub(crate) mod saved;
+pub(crate) mod scope;
 pub(crate) mod settings;
 mod state;
 pub(crate) mod status;

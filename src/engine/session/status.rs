@@ -58,7 +58,9 @@ impl Status {
                 Some(Self::Done(text))
             }
             ConnectionError::AuthFailedTemporarily { .. }
+            | ConnectionError::CertificateNotYetValid(_)
             | ConnectionError::CertificateRefused(_)
+            | ConnectionError::DeviceMissing(_)
             | ConnectionError::HandshakeTimeout { .. }
             | ConnectionError::NoAnswer { .. }
             | ConnectionError::PeerExited
