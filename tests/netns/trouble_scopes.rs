@@ -141,7 +141,7 @@ impl<'a> Leaks<'a> {
         let rules = format!(
             "table inet watch {{ chain out {{ type filter hook output priority 300; \
              oifname \"cable\" ip daddr {FAR_V4} counter comment \"leaks\"; \
-             oifname \"tun*\" ip daddr {FAR_V4} counter comment \"tunnelled\"; }} }}"
+             oifname \"tun*\" ip daddr {FAR_V4} counter comment \"tunnelled\"; }}; }}"
         );
         let done = host.command("nft").arg(rules).status();
         assert!(done.expect("nft is installed").success());
@@ -205,7 +205,13 @@ fn lives_through(impostor: impl FnOnce(&Scene) -> Process, persist: &str) {
 #[test]
 fn a_full_tunnel_lives_through_an_impostor_of_another_authority() {
     lives_through(
-        |scene| start(scene, "wrong.conf", &with_certificate(&server(), "server-elsewhere")),
+        |scene| {
+            start(
+                scene,
+                "wrong.conf",
+                &with_certificate(&server(), "server-elsewhere"),
+            )
+        },
         "persist-tun\n",
     );
 }
@@ -213,7 +219,13 @@ fn a_full_tunnel_lives_through_an_impostor_of_another_authority() {
 #[test]
 fn a_full_tunnel_without_persist_tun_keeps_its_traffic_in() {
     lives_through(
-        |scene| start(scene, "wrong.conf", &with_certificate(&server(), "server-expired")),
+        |scene| {
+            start(
+                scene,
+                "wrong.conf",
+                &with_certificate(&server(), "server-expired"),
+            )
+        },
         "",
     );
 }
@@ -223,7 +235,11 @@ fn a_full_tunnel_lives_through_a_server_that_refuses_its_certificate() {
     lives_through(
         |scene| {
             let lines = server().replace("ca ca.crt", "ca other-ca.crt");
-            start(scene, "wrong.conf", &with_certificate(&lines, "server-elsewhere"))
+            start(
+                scene,
+                "wrong.conf",
+                &with_certificate(&lines, "server-elsewhere"),
+            )
         },
         "",
     );
@@ -289,7 +305,10 @@ fn a_client_without_a_clock_waits_for_the_right_time() {
     let profile = scene.file("client.ovpn", &profile());
     let variables = [
         ("LD_PRELOAD", library),
-        ("FAKETIME_TIMESTAMP_FILE", file.to_str().expect("it is text")),
+        (
+            "FAKETIME_TIMESTAMP_FILE",
+            file.to_str().expect("it is text"),
+        ),
         ("FAKETIME_CACHE_DURATION", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ("NO_FAKE_STAT", "1"),
@@ -304,7 +323,7 @@ fn a_client_without_a_clock_waits_for_the_right_time() {
     );
     client
         .process
-        .wait_for_times("that it tries again", 4, |line| {
+        .wait_for_times(4, "that it tries again", |line| {
             line.contains("not valid before")
         });
     client.process.assert_running();
@@ -332,8 +351,17 @@ fn a_certificate_of_the_future_ends_it_when_the_clock_can_be_believed() {
         .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent");
     let mut client = Process::start("the client", &mut command);
     let status = client.wait();
-    assert_eq!(status.code(), Some(i32::from(CERTIFICATE)), "{}", client.text());
-    assert!(client.text().contains("not valid before"), "{}", client.text());
+    assert_eq!(
+        status.code(),
+        Some(i32::from(CERTIFICATE)),
+        "{}",
+        client.text()
+    );
+    assert!(
+        client.text().contains("not valid before"),
+        "{}",
+        client.text()
+    );
     scene.assert_as_before();
 }
 
@@ -363,7 +391,12 @@ fn a_missing_device_is_found_before_the_login_is_sent() {
         .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent");
     let mut client = Process::start("the client", &mut command);
     let status = client.wait();
-    assert_eq!(status.code(), Some(i32::from(PRIVILEGE)), "{}", client.text());
+    assert_eq!(
+        status.code(),
+        Some(i32::from(PRIVILEGE)),
+        "{}",
+        client.text()
+    );
     assert!(client.text().contains("/dev/net/tun"), "{}", client.text());
     assert!(
         !server.text().contains("TLS: Initial packet"),

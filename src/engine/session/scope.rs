@@ -1,5 +1,6 @@
 //! The one table of what a failure means: whose it is, what comes next, and with what class a session ends by it.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::super::error::{Advance, ConnectionError};
@@ -162,6 +163,48 @@ pub enum Next {
         /// Not before this much time, whatever happens meanwhile.
         not_before: Duration,
     },
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attempt => "attempt",
+            Self::Remote => "remote",
+            Self::Login => "login",
+            Self::Command => "server's command",
+            Self::Limit => "limit",
+            Self::Profile => "profile",
+            Self::Machine => "machine",
+        })
+    }
+}
+
+impl Row {
+    /// When it ends the session, in words.
+    #[must_use]
+    pub fn ends(&self) -> String {
+        match (self.scope, self.patience) {
+            (Scope::Command | Scope::Limit | Scope::Machine | Scope::Profile, _) => {
+                "always".to_owned()
+            }
+            (Scope::Login, Patience::Endless) => "only by connect-retry-max".to_owned(),
+            (Scope::Login, _) => "if nobody can be asked, or auth-retry is none".to_owned(),
+            (_, Patience::Rounds(rounds)) => before_first(rounds, ""),
+            (_, Patience::RoundsByTheClock(rounds)) => {
+                before_first(rounds, ", and the clock is trusted")
+            }
+            (_, Patience::Endless | Patience::None) => "only by connect-retry-max".to_owned(),
+        }
+    }
+}
+
+fn before_first(rounds: u32, more: &str) -> String {
+    let times = match rounds {
+        1 => "once",
+        2 => "twice in a row",
+        _ => "several times in a row",
+    };
+    format!("only if it was never connected, and every remote failed so {times}{more}")
 }
 
 impl Failure {
