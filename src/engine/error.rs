@@ -42,6 +42,12 @@ pub enum ConnectionError {
     /// The tunnel's device cannot be made; nothing was sent.
     #[error("{0}")]
     DeviceMissing(String),
+    /// The server did not accept us, and our own certificate is not valid yet: the clock may be wrong.
+    #[error("the server did not accept us: {0}")]
+    OwnCertificateNotYetValid(String),
+    /// The server did not accept us, and something is wrong with our own certificate.
+    #[error("the server did not accept us: {0}")]
+    OwnCertificateRefused(String),
     /// The server refused ours, or the TLS handshake itself, with an alert.
     #[error("the server ended the TLS handshake: {0}")]
     TlsAlert(String),

@@ -129,6 +129,40 @@ fn a_server_without_a_common_cipher_is_called_incompatible() {
     scene.assert_as_before();
 }
 
+/// A client with this certificate is refused, and says why.
+fn own_certificate_is_named(certificate: &str, words: &str) {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let scene = Scene::new();
+        let (wrapping, login) = (Wrapping::TlsCrypt, Login::Certificate);
+        let _server = scene.serve(&scene::server(transport, wrapping, login));
+        let profile = scene::profile(transport, wrapping, login, SERVER_V4).replace(
+            "cert client.crt\nkey client.key",
+            &format!("cert {certificate}.crt\nkey {certificate}.key"),
+        );
+        let client = scene.connect(&format!("{profile}{SOON}"));
+        client
+            .process
+            .wait_for("what is wrong", |line| line.contains(words));
+        let said = client.fail(CERTIFICATE);
+        let last = said.lines().rfind(|line| line.contains("cannot go on"));
+        assert!(last.is_some_and(|line| line.contains(words)), "{said}");
+        scene.assert_as_before();
+    }
+}
+
+#[test]
+fn our_own_certificate_that_has_expired_is_named() {
+    own_certificate_is_named("client-expired", "our own certificate expired on");
+}
+
+#[test]
+fn our_own_certificate_that_is_a_servers_is_named() {
+    own_certificate_is_named("server", "does not include TLS client authentication");
+}
+
 /// Counts what goes to the world by the cable: nothing may, while all traffic is the tunnel's.
 pub(crate) struct Leaks<'a> {
     scene: &'a Scene,

@@ -7,6 +7,7 @@ use tracing::{error, info};
 use super::super::config::build::{ConnectionTemplate, TemplateError};
 use super::super::error::ConnectionError;
 use super::super::event::{Input, PathLimit, Undecodable};
+use super::super::pki::validity::Finding;
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::context::{Autonomy, Context};
@@ -51,6 +52,8 @@ pub(super) struct ActiveSession {
     /// The server that let us in last, in this process or in the one before it. Who was let in once is not ended by what
     /// strangers can say.
     pub(super) last_server: Option<SavedServer>,
+    /// What is to be known of our own certificate.
+    pub(super) own_certificate: Vec<Finding>,
     /// Why the attempt that is being ended failed.
     pub(super) unusable: Option<ConnectionError>,
     /// Why the last attempt ended, until one succeeds.
@@ -95,6 +98,7 @@ impl ActiveSession {
             largest_payload: None,
             was_connected: false,
             last_server: None,
+            own_certificate: Vec::new(),
             unusable: None,
             persist_tun: settings.persist_tun,
             trouble: None,

@@ -45,6 +45,7 @@ impl ActiveSession {
             }
             return;
         }
+        self.look_at_own_certificate(context);
         match self.remotes.next() {
             Next::Go(_, address) => self.launch(context, address),
             Next::Resolve(target) => {
@@ -169,6 +170,7 @@ impl ActiveSession {
                 self.attempt_failed(context, now, &error);
             }
             Ended::Failed(error) => {
+                let error = self.blame_own_certificate(error);
                 if let Some(counted_event) = CountedEvent::of(&error) {
                     context.event_counters.count(counted_event);
                 }

@@ -125,7 +125,9 @@ impl CountedEvent {
                 Self::SessionExpired
             }
             ConnectionError::Tls(_) => Self::Tls,
-            ConnectionError::TlsAlert(_) => Self::TlsAlert,
+            ConnectionError::OwnCertificateNotYetValid(_)
+            | ConnectionError::OwnCertificateRefused(_)
+            | ConnectionError::TlsAlert(_) => Self::TlsAlert,
             ConnectionError::Transport(_) => Self::Transport,
             ConnectionError::DynamicChallenge(_)
             | ConnectionError::NoAnswer { .. }

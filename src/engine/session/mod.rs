@@ -12,6 +12,7 @@ pub(crate) mod exit_class;
 pub(crate) mod login;
 pub(crate) mod machine;
 pub(crate) mod network;
+mod own_certificate;
 mod proxy_setup;
 mod questions;
 pub(crate) mod remotes;

@@ -48,6 +48,10 @@ pub enum Failure {
     NoAnswer,
     /// The server, or what it pushed, does not fit.
     PeerIncompatible,
+    /// The server did not accept our certificate, which is not of this time yet.
+    OwnCertificateNotYetValid,
+    /// The server did not accept our certificate.
+    OwnCertificateRefused,
     /// The server goes away.
     PeerExited,
     /// The server fell silent.
@@ -221,6 +225,8 @@ impl Failure {
             ConnectionError::HandshakeTimeout { .. } => Self::HandshakeTimeout,
             ConnectionError::Inactive { .. } => Self::Inactive,
             ConnectionError::NoAnswer { .. } => Self::NoAnswer,
+            ConnectionError::OwnCertificateNotYetValid(_) => Self::OwnCertificateNotYetValid,
+            ConnectionError::OwnCertificateRefused(_) => Self::OwnCertificateRefused,
             ConnectionError::PeerExited => Self::PeerExited,
             ConnectionError::PeerIncompatible(_) => Self::PeerIncompatible,
             ConnectionError::PeerLost { .. } => Self::PeerLost,
@@ -252,6 +258,8 @@ impl Failure {
             Self::HandshakeTimeout => &HANDSHAKE_TIMEOUT,
             Self::Inactive => &INACTIVE,
             Self::NoAnswer => &NO_ANSWER,
+            Self::OwnCertificateNotYetValid => &OWN_CERTIFICATE_NOT_YET_VALID,
+            Self::OwnCertificateRefused => &OWN_CERTIFICATE_REFUSED,
             Self::PeerExited => &PEER_EXITED,
             Self::PeerIncompatible => &PEER_INCOMPATIBLE,
             Self::PeerLost => &PEER_LOST,
@@ -424,6 +432,10 @@ rows! {
         "the server's certificate is refused";
     CERTIFICATE_NOT_YET_VALID: CertificateNotYetValid, Remote, Patience::RoundsByTheClock(2), CertificateRefused,
         "the server's certificate or its revocation list is not valid yet";
+    OWN_CERTIFICATE_REFUSED: OwnCertificateRefused, Remote, Patience::Rounds(1), CertificateRefused,
+        "the server does not accept us, and our own certificate has expired or is not for a client";
+    OWN_CERTIFICATE_NOT_YET_VALID: OwnCertificateNotYetValid, Remote, Patience::RoundsByTheClock(2), CertificateRefused,
+        "the server does not accept us, and our own certificate is not valid yet";
     PEER_INCOMPATIBLE: PeerIncompatible, Remote, Patience::Rounds(1), Incompatible,
         "the server has no TLS parameters or data cipher in common with the profile, or pushes what cannot be used";
     PUSH_REJECTED: PushRejected, Remote, Patience::Rounds(1), Incompatible,

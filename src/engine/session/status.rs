@@ -63,6 +63,8 @@ impl Status {
             | ConnectionError::DeviceMissing(_)
             | ConnectionError::HandshakeTimeout { .. }
             | ConnectionError::NoAnswer { .. }
+            | ConnectionError::OwnCertificateNotYetValid(_)
+            | ConnectionError::OwnCertificateRefused(_)
             | ConnectionError::PeerExited
             | ConnectionError::PeerIncompatible(_)
             | ConnectionError::PeerLost { .. }

@@ -36,6 +36,8 @@ fn errors() -> Vec<ConnectionError> {
         },
         ConnectionError::Inactive { seconds: 60 },
         ConnectionError::NoAnswer { seconds: 60 },
+        ConnectionError::OwnCertificateNotYetValid(words()),
+        ConnectionError::OwnCertificateRefused(words()),
         ConnectionError::PeerExited,
         ConnectionError::PeerIncompatible(words()),
         ConnectionError::PeerLost { seconds: 60 },
