@@ -48,7 +48,7 @@ pub fn main(command: &KillSwitchCommand) -> ExitCode {
 
 fn obey(command: &KillSwitchCommand) -> io::Result<()> {
     let (KillSwitchCommand::Up { instance, .. } | KillSwitchCommand::Down { instance }) = command;
-    let instance = Instance::from_argument(instance)
+    let instance = Instance::from_person(instance)
         .ok_or_else(|| io::Error::other("this cannot be the name of an instance"))?;
     become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::NET_ADMIN)?;
     let folder = Path::new(FOLDER);

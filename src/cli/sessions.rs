@@ -258,7 +258,7 @@ async fn backends(bus: &Connection) -> zbus::Result<Vec<String>> {
 
 /// The bus name of an instance's session.
 async fn bus_name(bus: &Connection, instance: &str) -> zbus::Result<String> {
-    let unit = Instance::from_argument(instance)
+    let unit = Instance::from_person(instance)
         .ok_or_else(|| zbus::Error::Failure("this cannot be the name of an instance".to_owned()))?
         .unit();
     let service = Proxy::new(

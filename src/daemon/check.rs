@@ -261,6 +261,7 @@ mod tests {
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(At(seconds)),
+            clock_trust: None,
         };
         let judgement = CheckReport::of(&file, &environment);
         assert!(judgement.is_usable());

@@ -21,6 +21,8 @@ pub mod stored_session;
 use std::sync::Arc;
 
 use openvpn_engine::config::Environment;
+
+use crate::sys::clock_trust::SystemClock;
 use rustls::time_provider::DefaultTimeProvider;
 
 /// Cryptography by *ring*, and the system's clock.
@@ -29,6 +31,7 @@ pub fn environment() -> Environment {
     Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
+        clock_trust: Some(Arc::new(SystemClock)),
     }
 }
 

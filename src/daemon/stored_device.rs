@@ -74,6 +74,19 @@ impl StoredDevice {
         }
     }
 
+    /// Whether there is a device already, or one could be made.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    pub fn check_possible(&self) -> io::Result<()> {
+        match (&self.inherited, &self.node) {
+            (Some(_), _) => Ok(()),
+            (None, Some(_)) => Tun::check_permitted("of the session"),
+            (None, None) => Tun::check_possible("of the session"),
+        }
+    }
+
     /// The name of the device that was left.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -4,6 +4,7 @@ pub mod build;
 
 pub use self::build::{ConnectionTemplate, SocketSettings, TemplateError};
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -53,6 +54,23 @@ pub struct Environment {
     pub provider: Arc<CryptoProvider>,
     /// The wall clock: certificate validity, and the time field of wrapped control packets.
     pub wall_clock: Arc<dyn TimeProvider>,
+    /// Whether the wall clock can be believed. `None`: always.
+    pub clock_trust: Option<Arc<dyn ClockTrust>>,
+}
+
+/// Who knows whether the wall clock can be believed.
+pub trait ClockTrust: fmt::Debug + Send + Sync {
+    /// Whether it has been set by something that knows the time.
+    fn is_trusted(&self) -> bool;
+}
+
+impl Environment {
+    /// Whether the wall clock can be believed.
+    #[must_use]
+    pub fn clock_is_trusted(&self) -> bool {
+        let trust = self.clock_trust.as_ref();
+        trust.is_none_or(|trust| trust.is_trusted())
+    }
 }
 
 /// The address of one attempt.

@@ -36,6 +36,18 @@ pub enum ConnectionError {
     /// The server's certificate did not pass; the text names the check and the subject.
     #[error("the server's certificate was refused: {0}")]
     CertificateRefused(String),
+    /// The server's certificate, or the revocation list that it is judged by, is not valid yet: the clock may be wrong.
+    #[error("the server's certificate was refused: {0}")]
+    CertificateNotYetValid(String),
+    /// The tunnel's device cannot be made; nothing was sent.
+    #[error("{0}")]
+    DeviceMissing(String),
+    /// The server did not accept us, and our own certificate is not valid yet: the clock may be wrong.
+    #[error("the server did not accept us: {0}")]
+    OwnCertificateNotYetValid(String),
+    /// The server did not accept us, and something is wrong with our own certificate.
+    #[error("the server did not accept us: {0}")]
+    OwnCertificateRefused(String),
     /// The server refused ours, or the TLS handshake itself, with an alert.
     #[error("the server ended the TLS handshake: {0}")]
     TlsAlert(String),
@@ -147,19 +159,6 @@ pub struct DynamicChallenge {
     pub text: String,
 }
 
-/// What an error means for the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Try the next address or remote.
-    Advance,
-    /// Ask the user, then try again.
-    AskUser,
-    /// The session is over.
-    Never,
-    /// Try the same remote again.
-    Same,
-}
-
 /// What a proxy speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyKind {
@@ -175,37 +174,6 @@ impl fmt::Display for ProxyKind {
             Self::Http => "HTTP",
             Self::Socks => "SOCKS",
         })
-    }
-}
-
-impl ConnectionError {
-    /// What this error means for the session, before the profile's own wishes (`auth-retry` and the like).
-    #[must_use]
-    pub const fn retry(&self) -> Retry {
-        match self {
-            Self::AuthFailed { .. }
-            | Self::CertificateRefused(_)
-            | Self::Inactive { .. }
-            | Self::ProfileUnusable(_)
-            | Self::ProxyRefused(_)
-            | Self::PushRejected(_)
-            | Self::ServerHalt { .. }
-            | Self::SessionTimeout { .. }
-            | Self::TlsAlert(_) => Retry::Never,
-            Self::DynamicChallenge(_)
-            | Self::ProxyCredentials { .. }
-            | Self::TokenExpired { .. } => Retry::AskUser,
-            Self::AuthFailedTemporarily { .. }
-            | Self::PeerLost { .. }
-            | Self::PeerExited
-            | Self::ServerRestart { .. } => Retry::Same,
-            Self::HandshakeTimeout { .. }
-            | Self::NoAnswer { .. }
-            | Self::PeerIncompatible(_)
-            | Self::PeerMisbehaved(_)
-            | Self::Tls(_)
-            | Self::Transport(_) => Retry::Advance,
-        }
     }
 }
 

@@ -155,6 +155,15 @@ fn interface_request(name: &str) -> io::Result<libc::ifreq> {
     Ok(request)
 }
 
+/// Whether the kernel's clock is kept by something that knows the time. Where the kernel may not be asked, it is not.
+pub(crate) fn clock_is_synchronised() -> bool {
+    // SAFETY: all bytes zero are a valid `timex`, whose `modes` of 0 changes nothing.
+    let mut clock: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is whole and lives until the call returns.
+    let state = unsafe { libc::adjtimex(&raw mut clock) };
+    state >= 0 && state != libc::TIME_ERROR && clock.status & libc::STA_UNSYNC == 0
+}
+
 fn check(answer: libc::c_int) -> io::Result<()> {
     if answer < 0 {
         Err(io::Error::last_os_error())

@@ -85,7 +85,7 @@ static CERTIFICATE: ExitStatus = ExitStatus {
 };
 static UNREACHABLE: ExitStatus = ExitStatus {
     code: 13,
-    meaning: "no server could be reached within connect-retry-max rounds",
+    meaning: "no server could be reached in as many rounds as connect-retry-max allows",
 };
 static NETWORK: ExitStatus = ExitStatus {
     code: 14,

@@ -56,14 +56,26 @@ impl Instance {
         Ok(Self(name))
     }
 
-    /// The instance named by an argument. Names that could lead out of a directory are none.
+    /// The instance named by an argument, as it is in the unit's name: `systemd-escape` writes other characters than
+    /// letters, digits and `-_.@:` as `\xNN`. Names that could lead out of a directory are none.
     #[must_use]
     pub fn from_argument(name: &str) -> Option<Self> {
         let fits = !name.is_empty() && name.len() <= LONGEST_NAME;
-        let plain = name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.@:".contains(&b));
-        (fits && plain && !name.starts_with('.')).then(|| Self(name.to_owned()))
+        let plain = name.bytes().all(|b| is_plain(b) || b == b'\\');
+        let usable = fits && plain && !name.starts_with('.');
+        (usable && unescaped(name).is_some()).then(|| Self(name.to_owned()))
+    }
+
+    /// The instance that a person means: by its name in the unit, or by that of its profile.
+    #[must_use]
+    pub fn from_person(name: &str) -> Option<Self> {
+        Self::from_argument(name).or_else(|| Self::from_argument(&escaped(name)))
+    }
+
+    /// The name without the unit's escapes: that of its profile.
+    #[must_use]
+    pub fn profile_name(&self) -> String {
+        unescaped(&self.0).unwrap_or_else(|| self.0.clone())
     }
 
     /// The name.
@@ -171,6 +183,46 @@ impl Handover {
     }
 }
 
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@' | b':')
+}
+
+/// The name with each `\xNN` as the byte that it stands for. `-` stays: a profile is in no folder below ours. `None`: it
+/// is no name of a file.
+fn unescaped(name: &str) -> Option<String> {
+    let mut parts = name.split("\\x");
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = u8::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| hexadecimal)?;
+        bytes.push(byte);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    // A backslash that begins no escape.
+    if name.replace("\\x", "").contains('\\') {
+        return None;
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    let is_a_file = !text.chars().any(|c| c == '/' || c.is_control());
+    is_a_file.then_some(text)
+}
+
+/// As `systemd-escape` does, but for `/`, which no name of a profile has.
+fn escaped(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for (place, byte) in name.bytes().enumerate() {
+        if is_plain(byte) && !(place == 0 && byte == b'.') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// Whether this can be a session's token: what session managers send, and nothing that could be mistaken for more.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
@@ -261,7 +313,37 @@ mod tests {
         for name in ["", "..", "../x", "a/b", ".x", "a b", "a\0"] {
             assert_eq!(Instance::from_argument(name), None, "{name:?}");
         }
+        for name in [
+            r"\x2fetc", r"..\x2fx", r"a\x00", r"a\x0a", r"a\x2", r"a\y", r"\", r"b\xfcro", r"a\x+1",
+        ] {
+            assert_eq!(Instance::from_argument(name), None, "{name:?}");
+        }
         assert!(Instance::from_argument("office").is_some());
+    }
+
+    #[test]
+    fn a_name_that_was_escaped_is_that_of_a_profile_with_spaces_and_umlauts() {
+        for (name, profile) in [
+            ("my-office", "my-office"),
+            (r"my\x2doffice", "my-office"),
+            (r"home\x20office", "home office"),
+            (r"b\xc3\xbcro", "büro"),
+            (r"\x2ehidden", ".hidden"),
+            (r"a\x5cb", r"a\b"),
+        ] {
+            let instance = Instance::from_argument(name).expect(name);
+            assert_eq!(instance.profile_name(), profile);
+            assert_eq!(instance.name(), name);
+        }
+        for (said, name) in [
+            ("home office", r"home\x20office"),
+            ("büro", r"b\xc3\xbcro"),
+            (r"home\x20office", r"home\x20office"),
+            (".hidden", r"\x2ehidden"),
+        ] {
+            assert_eq!(Instance::from_person(said).expect(said).name(), name);
+        }
+        assert_eq!(Instance::from_person("a/b"), None);
     }
 
     #[test]
@@ -273,6 +355,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_name_of_a_file_has_an_instance(name in "[^/\\p{Cc}]{1,12}") {
+            let instance = Instance::from_person(&name).expect("it is escaped");
+            let taken_as_escaped = Instance::from_argument(&name).is_some();
+            if !taken_as_escaped {
+                prop_assert_eq!(instance.profile_name(), name);
+            }
+        }
+
         #[test]
         fn what_is_left_is_what_is_taken(token in "[0-9a-ft]{1,64}", level in proptest::option::of(0_u32..7)) {
             let handover = Handover { session_token: token, log_level: level, network: None };

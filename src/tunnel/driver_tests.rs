@@ -82,6 +82,7 @@ fn attempt_number(id: u64, transport: Kind, address: SocketAddr) -> Order {
         environment: Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(SomeTime),
+            clock_trust: None,
         },
     };
     Order::Attempt(TunnelOrder::Begin(Box::new(Attempt {

@@ -30,6 +30,7 @@ fn environment() -> Environment {
     Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
+        clock_trust: None,
     }
 }
 

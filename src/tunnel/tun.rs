@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::thread::{CapabilitySet, capabilities};
 use tun_rs::{DeviceBuilder, Layer};
 
 use crate::sys::calls;
@@ -39,6 +40,32 @@ impl Tun {
             .build_sync()
             .map_err(|error| explained(name, &error))?;
         Self::from_fd(calls::owned(device))
+    }
+
+    /// Whether a device could be created; nothing is.
+    ///
+    /// # Errors
+    ///
+    /// No `/dev/net/tun`, or no right to use it; the message says which.
+    pub fn check_possible(name: &str) -> io::Result<()> {
+        let mut open = std::fs::OpenOptions::new();
+        let opened = open.read(true).write(true).open(DEVICE);
+        opened.map_err(|error| explained(name, &error))?;
+        Self::check_permitted(name)
+    }
+
+    /// Whether an open device node may be made a device of.
+    ///
+    /// # Errors
+    ///
+    /// No `CAP_NET_ADMIN`.
+    pub fn check_permitted(name: &str) -> io::Result<()> {
+        let held = capabilities(None)?.effective;
+        if held.contains(CapabilitySet::NET_ADMIN) {
+            Ok(())
+        } else {
+            Err(explained(name, &io::Error::from_raw_os_error(libc::EPERM)))
+        }
     }
 
     /// Makes a device of an open `/dev/net/tun` that has none yet.
@@ -136,6 +163,9 @@ impl AsFd for Tun {
         self.fd.as_fd()
     }
 }
+
+/// What devices are made of.
+const DEVICE: &str = "/dev/net/tun";
 
 fn pattern(name: &str) -> String {
     if name == "tun" {

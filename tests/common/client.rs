@@ -98,8 +98,21 @@ impl Client {
         streams: Streams,
         more: &[&str],
     ) -> Self {
+        Self::start_with(program, host, profile, streams, more, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_with(
+        program: Program,
+        host: &Namespace,
+        profile: &Path,
+        streams: Streams,
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = profile.parent().expect("a profile is in a folder");
         let mut command = host.command("sh");
+        command.envs(variables.iter().copied());
         command.args(["-ec", ETC_OF_ITS_OWN]).arg(folder);
         if streams == Streams::Pipes {
             // Questions are not for the terminal that the tests may run on.

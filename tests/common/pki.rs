@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The folder with all of them, made when first asked for. Files: `ca.crt`, and for each of [`SUBJECTS`] `NAME.crt` and
-/// `NAME.key`; `other-ca.crt`, which has signed none of them; for each of [`AUTHORITIES`] `NAME-ca.crt`, and for each of its
+/// `NAME.key`; `other-ca.crt`, which has signed `server-elsewhere`; for each of [`AUTHORITIES`] `NAME-ca.crt`, and for each of its
 /// hashes `server-NAME-HASH.crt`, which it has signed, with a key of the same kind;
 /// `revoked.crl`; `ta.key`, `crypt.key`, `v2-server.key`,
 /// `v2-client.key`, and `v2-client-old.key`, whose age cannot be told; `dh.pem`; `client.p12` and `client-locked.key`, whose
@@ -68,6 +68,15 @@ const SUBJECTS: &[(&str, &str, &str, &str, &str)] = &[
         "rsa-pss -pkeyopt rsa_keygen_bits:2048",
     ),
     ("server-ed448", "serverAuth", BEGAN, FAR, "ed448"),
+    ("server-elsewhere", "serverAuth", BEGAN, FAR, P256),
+    ("server-future", "serverAuth", "20480101000000Z", FAR, P256),
+    (
+        "client-expired",
+        "clientAuth",
+        BEGAN,
+        "20200201000000Z",
+        P256,
+    ),
     ("server-rsa", "serverAuth", BEGAN, FAR, "rsa:2048"),
     ("client-rsa", "clientAuth", BEGAN, FAR, "rsa:2048"),
 ];
@@ -89,7 +98,7 @@ const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
 const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
 
 /// The layout's mark: it changes when the layout does.
-const LAST_FILE: &str = "complete-5";
+const LAST_FILE: &str = "complete-8";
 
 const CA_CONFIG: &str = "
 [ca]
@@ -125,11 +134,16 @@ fn make(folder: &Path) {
     make_authority(folder, "ca", P256);
     make_authority(folder, "other-ca", P256);
     for (name, usage, first, last, key) in SUBJECTS {
+        let ca = if name.ends_with("-elsewhere") {
+            "other-ca"
+        } else {
+            "ca"
+        };
         make_request(folder, name, key);
         sign(
             folder,
             name,
-            "ca",
+            ca,
             &format!("-extensions {usage} -startdate {first} -enddate {last}"),
         );
     }

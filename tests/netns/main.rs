@@ -24,6 +24,8 @@ mod oracle;
 mod proxies;
 mod scene;
 mod trouble;
+mod trouble_proxies;
+mod trouble_scopes;
 
 use common::needs::{Defer, skipped};
 use common::{capture, client, lines, link, namespace, pki, process, root, state, traffic};

@@ -14,6 +14,7 @@ use crate::control::status_report;
 use crate::daemon::standalone::profile_lookup;
 use crate::systemd::{credentials, exit};
 use openvpn_engine::profile::{document, roff};
+use openvpn_engine::session::FAILURES;
 
 /// Arguments of `manual`.
 #[derive(Debug, Args)]
@@ -71,6 +72,7 @@ pub fn page(page: Page) -> String {
             "@COMMANDS@" => text.push_str(&commands::described()),
             "@CREDENTIALS@" => text.push_str(&table(credentials::ANSWERS)),
             "@FACTS@" => text.push_str(&status_report()),
+            "@FAILURES@" => text.push_str(&failures()),
             "@EXIT@" => text.push_str(&exit_statuses()),
             "@OPTIONS@" => text.push_str(&document::options_roff()),
             "@OVERRIDES@" => text.push_str(&document::overrides_roff()),
@@ -109,6 +111,21 @@ fn exit_statuses() -> String {
     exit::ALL
         .iter()
         .map(|status| format!(".TP\n.B {}\n{}\n", status.code, roff(status.meaning)))
+        .collect()
+}
+
+fn failures() -> String {
+    FAILURES
+        .iter()
+        .map(|row| {
+            format!(
+                ".TP\n.B {}\nScope: {}. Ends the session: {}. Exit status {}.\n",
+                roff(row.words),
+                row.scope,
+                roff(&row.ends()),
+                exit::status_of(row.class).code
+            )
+        })
         .collect()
 }
 

@@ -44,6 +44,13 @@ impl Effects {
     }
 
     fn prepare(&mut self, mut attempt: Box<Attempt>) {
+        // Before the login is sent, which may be good for one use only.
+        if attempt.protect.is_none() && !self.remote {
+            if let Err(error) = self.device.check_possible() {
+                let error = ConnectionError::DeviceMissing(error.to_string());
+                return self.ended(attempt.id, Ended::Failed(error));
+            }
+        }
         let endpoint = &attempt.config.endpoint;
         let server = endpoint.address.ip();
         self.opening.server(endpoint.address, endpoint.transport);

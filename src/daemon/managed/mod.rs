@@ -68,12 +68,12 @@ pub struct SessionArgs {
 /// Runs the session of one unit.
 #[must_use]
 pub fn main(args: &SessionArgs) -> ExitCode {
-    let instance = Instance::from_argument(&args.instance)
-        .ok_or_else(|| io::Error::other("this cannot be the name of an instance"));
-    let taken = instance.and_then(|instance| {
-        let handover = instance.take(Path::new(RUNTIME_DIRECTORY))?;
-        Ok((instance, handover))
-    });
+    let Some(instance) = Instance::from_argument(&args.instance) else {
+        return no_instance(&args.instance);
+    };
+    let taken = instance
+        .take(Path::new(RUNTIME_DIRECTORY))
+        .map(|handover| (instance, handover));
     let wish = match &taken {
         Ok((_, Some(handover))) => handover.log_level.or(args.log_level),
         Ok((_, None)) | Err(_) => args.log_level,
@@ -119,6 +119,15 @@ pub fn main(args: &SessionArgs) -> ExitCode {
     }
 }
 
+/// Trying again would not help.
+fn no_instance(name: &str) -> ExitCode {
+    drop(log::init(DEFAULT_LEVEL, None));
+    let reason = "no profile can have this name: it is what `systemd-escape NAME` gives for the name of the profile's file";
+    error!(instance = name, reason, "the session cannot begin");
+    Notifier::default().status(&format!("the session cannot begin: {reason}"));
+    exit::exit_code(ExitClass::ProfileUnusable)
+}
+
 /// The process before this one took its session with it. An end before READY would be a failure to systemd, and READY
 /// is believed only of a process that listens to the signals of its unit.
 fn nothing_left_to_do() -> io::Result<ExitClass> {
@@ -130,7 +139,7 @@ fn nothing_left_to_do() -> io::Result<ExitClass> {
 
 /// Whether the instance is one of those that systemd runs by itself.
 fn has_profile(instance: &Instance) -> bool {
-    standalone::profile_lookup::profile(Path::new("/"), instance.name()).is_ok()
+    standalone::profile_lookup::profile(Path::new("/"), &instance.profile_name()).is_ok()
 }
 
 /// What a session that a session manager drives begins with.

@@ -108,7 +108,7 @@ pub fn forget(args: &UpkeepArgs) -> ExitCode {
     let Some(instance) = made_up else {
         return ExitCode::SUCCESS;
     };
-    if profile_lookup::profile(Path::new("/"), instance.name()).is_ok() {
+    if profile_lookup::profile(Path::new("/"), &instance.profile_name()).is_ok() {
         return ExitCode::SUCCESS;
     }
     let forgotten = one_call(async {

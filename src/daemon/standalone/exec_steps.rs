@@ -96,7 +96,7 @@ pub fn prepare(args: &PrepareArgs) -> ExitCode {
 }
 
 fn copy(instance: &Instance) -> io::Result<()> {
-    let gathered = profile_lookup::profile(Path::new("/"), instance.name())
+    let gathered = profile_lookup::profile(Path::new("/"), &instance.profile_name())
         .ok()
         .map(|origin| Gathered::read(&origin));
     become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::empty())?;

@@ -60,8 +60,8 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<Exi
     let path = match &copy {
         Some(copy) => copy
             .origin()?
-            .ok_or_else(|| profile_lookup::places(Path::new("/"), instance.name())),
-        None => profile_lookup::profile(Path::new("/"), instance.name()),
+            .ok_or_else(|| profile_lookup::places(Path::new("/"), &instance.profile_name())),
+        None => profile_lookup::profile(Path::new("/"), &instance.profile_name()),
     };
     let path = match path {
         Ok(path) => path,

@@ -32,7 +32,7 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
         // A session manager's session: what it knows comes from there.
         return signalled(None);
     };
-    let Ok(origin) = profile_lookup::profile(Path::new("/"), instance.name()) else {
+    let Ok(origin) = profile_lookup::profile(Path::new("/"), &instance.profile_name()) else {
         let reason = "there is none any more";
         error!(
             instance = instance.name(),

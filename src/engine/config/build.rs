@@ -114,6 +114,13 @@ impl ConnectionTemplate {
         Ok(Self { remotes })
     }
 
+    /// Our certificate and its key.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        let first = self.remotes.first()?;
+        first.template.tls.identity.as_ref()
+    }
+
     /// The profile's remote `index`.
     #[must_use]
     pub fn remote(&self, index: usize) -> Option<&RemoteBlueprint> {

@@ -89,6 +89,13 @@ impl Login {
                 return error;
             }
         }
+        // Servers have no other way to say this.
+        if reason.starts_with(NO_SHARED_CIPHER) {
+            return ConnectionError::PeerIncompatible(format!(
+                "it has none of the ciphers of data-ciphers (it said: {})",
+                printable(reason.trim())
+            ));
+        }
         let reason = printable(reason.strip_prefix("SESSION:").unwrap_or(reason).trim());
         if self.uses_token() {
             ConnectionError::TokenExpired { reason }
@@ -97,6 +104,9 @@ impl Login {
         }
     }
 }
+
+/// How OpenVPN 2.4 and later begin the refusal of a client without a common data cipher.
+const NO_SHARED_CIPHER: &str = "Data channel cipher negotiation failed";
 
 /// What follows `TEMP`: nothing, `:text`, or `[flags]` with or without `:text`.
 fn temporary(rest: &str) -> Option<ConnectionError> {

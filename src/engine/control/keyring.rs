@@ -415,7 +415,9 @@ impl Keyring {
         tracing::warn!(%error, "renegotiation failed");
         if matches!(
             error,
-            ConnectionError::CertificateRefused(_) | ConnectionError::TlsAlert(_)
+            ConnectionError::CertificateNotYetValid(_)
+                | ConnectionError::CertificateRefused(_)
+                | ConnectionError::TlsAlert(_)
         ) {
             self.fail(error);
             return;

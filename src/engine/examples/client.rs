@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let environment = Environment {
         provider: Arc::new(rustls::crypto::ring::default_provider()),
         wall_clock: Arc::new(DefaultTimeProvider),
+        clock_trust: None,
     };
     let template = ConnectionTemplate::new(&profile, None, &PeerInfo::default(), &environment)?;
     let named = profile.remotes.first().ok_or("the profile has no remote")?;

@@ -69,6 +69,7 @@ impl Scene {
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(DefaultTimeProvider),
+            clock_trust: None,
         };
         let mut scene = Self {
             session: Session::new(policy, environment),

@@ -59,6 +59,17 @@ impl NetPlan {
         let least = if ipv6 { IPV6_NEEDS } else { 0 };
         self.mtu = self.mtu.min(payload.max(least));
     }
+
+    /// Whether it takes all traffic of a family into the tunnel, or keeps it from going anywhere else.
+    #[must_use]
+    pub fn captures(&self) -> bool {
+        /// `def1` has two halves of all addresses, and IPv6 its 2000::/3.
+        const MOST: u8 = 3;
+        let takes_most = |route: &Route| {
+            matches!(route.via, RouteVia::Tunnel(_)) && route.destination.prefix_len() <= MOST
+        };
+        self.block_ipv4 || self.block_ipv6 || self.routes.iter().any(takes_most)
+    }
 }
 
 /// An address of the device.

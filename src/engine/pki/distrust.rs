@@ -74,6 +74,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether time alone, or a right clock, mends it.
+    #[must_use]
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotYetValid { .. })
+            || matches!(self, Self::RevocationList(why) if why.starts_with(NOT_YET))
+    }
+}
+
+/// What is said of a revocation list whose time has not come.
+pub(super) const NOT_YET: &str = "is not valid before";
+
+impl Reason {
     pub(super) const fn is_about_signature(&self) -> bool {
         matches!(self, Self::Signature(SignatureError::Invalid))
     }

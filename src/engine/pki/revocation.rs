@@ -6,7 +6,7 @@ use tracing::warn;
 use super::PkiError;
 use super::certificate::Certificate;
 use super::crl::RevocationList;
-use super::distrust::{Distrust, Reason};
+use super::distrust::{Distrust, NOT_YET, Reason};
 use super::name;
 use super::signature::{SignatureError, Signed, Strength};
 
@@ -121,7 +121,7 @@ fn check_list(
         return Err("is signed by a CA that may not sign revocation lists".to_owned());
     }
     if now < list.this_update.timestamp() {
-        return Err(format!("is not valid before {}", list.this_update));
+        return Err(format!("{NOT_YET} {}", list.this_update));
     }
     match list.next_update {
         Some(end) if now > end.timestamp() => Err(format!("expired on {end}")),

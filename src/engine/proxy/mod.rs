@@ -172,6 +172,7 @@ pub(crate) mod tests {
         Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(Fixed),
+            clock_trust: None,
         }
     }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::super::config::build::{ConnectionTemplate, TemplateError};
+use super::super::error::ConnectionError;
 use super::super::event::{Input, PathLimit, Undecodable};
+use super::super::pki::validity::Finding;
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::context::{Autonomy, Context};
@@ -17,6 +19,7 @@ use super::network::Network;
 use super::proxy_setup::ProxyLogin;
 use super::remotes::Remotes;
 use super::request::Refusal;
+use super::saved::SavedServer;
 use super::settings::Settings;
 use super::state::{Manner, Phase, Then};
 use super::status::Status;
@@ -46,6 +49,13 @@ pub(super) struct ActiveSession {
     pub(super) was_connected: bool,
     /// Whether the plan stays while we reconnect, as the profile or the server wants it.
     pub(super) persist_tun: bool,
+    /// The server that let us in last, in this process or in the one before it. Who was let in once is not ended by what
+    /// strangers can say.
+    pub(super) last_server: Option<SavedServer>,
+    /// What is to be known of our own certificate.
+    pub(super) own_certificate: Vec<Finding>,
+    /// Why the attempt that is being ended failed.
+    pub(super) unusable: Option<ConnectionError>,
     /// Why the last attempt ended, until one succeeds.
     pub(super) trouble: Option<String>,
     /// The server has postponed its decision on the login of the attempt under way.
@@ -87,6 +97,9 @@ impl ActiveSession {
             undecodable: None,
             largest_payload: None,
             was_connected: false,
+            last_server: None,
+            own_certificate: Vec::new(),
+            unusable: None,
             persist_tun: settings.persist_tun,
             trouble: None,
             login_pending: false,
@@ -341,7 +354,10 @@ impl ActiveSession {
     /// No attempt is under way any more: what comes next.
     pub(super) fn proceed(&mut self, context: &mut Context, now: Instant, then: Then) {
         match then {
-            Then::Again => self.begin(context, now),
+            Then::Again => match self.unusable.take() {
+                Some(error) => self.attempt_failed(context, now, &error),
+                None => self.begin(context, now),
+            },
             Then::Exit(class) => {
                 if context.autonomy == Autonomy::Commanded {
                     context.announce(Status::Disconnected);
@@ -375,7 +391,7 @@ impl ActiveSession {
             Phase::Leaving { give_up_at, .. } => Some((*give_up_at, "exit notification")),
             // The end of the step under way begins the attempt.
             Phase::Waiting { .. } if self.network.is_busy() => None,
-            Phase::Waiting { until } => Some((*until, "next attempt")),
+            Phase::Waiting { until, .. } => Some((*until, "next attempt")),
             Phase::Configuring { .. }
             | Phase::Connected { .. }
             | Phase::Connecting { .. }

@@ -88,7 +88,9 @@ impl Session {
             Phase::Connected { summary, .. } => Activity::new(
                 format!("connected to {} by {}", summary.host, summary.device.name),
                 live.undecodable
-                    .map_or_else(String::new, |cause| cause.to_string()),
+                    .map(|cause| cause.to_string())
+                    .or_else(|| live.own_certificate_words())
+                    .unwrap_or_default(),
             ),
             Phase::Connecting { stage, .. } => {
                 Activity::new(connecting, with_trouble(stage_words(*stage, host)))
@@ -104,7 +106,7 @@ impl Session {
                 connecting,
                 with_trouble(format!("looking up {}", lookup.host)),
             ),
-            Phase::Waiting { until } => {
+            Phase::Waiting { until, .. } => {
                 let trouble = live.trouble.as_deref();
                 Activity {
                     until: Some(*until),

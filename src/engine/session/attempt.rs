@@ -7,8 +7,9 @@ use tracing::{debug, error, info, warn};
 
 use super::super::config::Endpoint;
 use super::super::config::build::{ConnectionTemplate, TemplateError};
-use super::super::error::{Advance, ConnectionError, Retry};
+use super::super::error::{Advance, ConnectionError};
 use super::super::event::Ended;
+use super::super::netplan::NetPlan;
 use super::active::ActiveSession;
 use super::backoff::number_below;
 use super::context::{Autonomy, Context};
@@ -16,11 +17,12 @@ use super::effect::Effect;
 use super::event_counters::CountedEvent;
 use super::exit_class::ExitClass;
 use super::remotes::{Lookup, Moved, Next};
+use super::scope::{self, Failure, Ruling, Scope};
 use super::state::{Phase, Then, Way};
 use super::status::Status;
 use super::tunnel::{Attempt, TunnelOrder};
 use super::user_input::InputGroup;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Circumstances, judge};
 
 impl ActiveSession {
     /// Begins the next attempt, as far as it can be begun: asks what is missing, looks a name up, connects.
@@ -32,14 +34,18 @@ impl ActiveSession {
         if !self.login.missing().is_empty() || self.proxy_login.missing().is_some() {
             return self.ask(context);
         }
-        if self.network.is_busy() || (!self.persist_tun && !self.network.is_absent()) {
+        if self.network.is_busy() || (!self.keeps_network() && !self.network.is_absent()) {
             // The step under way decides what names resolve to; it comes back to us.
-            self.phase = Phase::Waiting { until: now };
-            if !self.persist_tun {
+            self.phase = Phase::Waiting {
+                until: now,
+                not_before: now,
+            };
+            if !self.keeps_network() {
                 self.want_no_network(context);
             }
             return;
         }
+        self.look_at_own_certificate(context);
         match self.remotes.next() {
             Next::Go(_, address) => self.launch(context, address),
             Next::Resolve(target) => {
@@ -164,6 +170,7 @@ impl ActiveSession {
                 self.attempt_failed(context, now, &error);
             }
             Ended::Failed(error) => {
+                let error = self.blame_own_certificate(error);
                 if let Some(counted_event) = CountedEvent::of(&error) {
                     context.event_counters.count(counted_event);
                 }
@@ -172,24 +179,54 @@ impl ActiveSession {
         }
     }
 
-    fn attempt_failed(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
+    pub(super) fn attempt_failed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        error: &ConnectionError,
+    ) {
         warn!(%error, "the attempt ended");
         context.questions.withdraw(InputGroup::AuthPending);
         if let ConnectionError::ProxyCredentials { kind, .. } = error {
             self.proxy_login.refused(*kind);
         }
-        let verdict = judge(error, &mut self.login, &self.settings.retry);
+        let stood = matches!(self.phase, Phase::Connected { .. });
+        let circumstances = self.circumstances(context, error, stood);
+        let ruling = judge(error, &mut self.login, &self.settings.retry, circumstances);
         self.save(context);
-        match verdict {
-            Verdict::Ask => {
+        match ruling.next {
+            scope::Next::Ask => {
                 self.release_network(context);
                 self.ask(context);
             }
-            Verdict::End => self.end_by(context, now, error),
-            Verdict::Retry {
+            scope::Next::End => self.end_by(context, now, error, ruling),
+            scope::Next::Retry {
                 advance,
                 not_before,
             } => self.retry(context, now, error, advance, not_before),
+        }
+    }
+
+    /// Counts the failure, and says what is known when the table is asked about it.
+    fn circumstances(
+        &mut self,
+        context: &Context,
+        error: &ConnectionError,
+        stood: bool,
+    ) -> Circumstances {
+        if !stood {
+            let failure = Failure::of(error);
+            let stays = failure.row().scope == Scope::Login;
+            self.backoff
+                .failed_at(!stays && self.remotes.has_untried_address());
+            self.remotes.failed(failure.is_refusal());
+        }
+        Circumstances {
+            stood,
+            was_connected: self.last_server.is_some(),
+            refused_rounds: self.remotes.refused_rounds(),
+            limit_reached: self.backoff.is_exhausted(self.remotes.len()),
+            clock_trusted: context.environment.clock_is_trusted(),
         }
     }
 
@@ -201,20 +238,7 @@ impl ActiveSession {
         advance: Advance,
         not_before: Duration,
     ) {
-        // What ends a connection that stood is no failed try, and no word against the server.
-        let stood = matches!(self.phase, Phase::Connected { .. });
-        let advance = match error.retry() {
-            Retry::Advance if stood => Advance::No,
-            Retry::Advance | Retry::AskUser | Retry::Never | Retry::Same => advance,
-        };
-        let moved = self.remotes.advance(advance);
-        if moved != Moved::Address && !stood {
-            self.backoff.failed();
-        }
-        if self.backoff.is_exhausted(self.remotes.len()) {
-            return self.end_by(context, now, error);
-        }
-        let delay = match moved {
+        let delay = match self.remotes.advance(advance) {
             Moved::Address | Moved::Remote => Duration::ZERO,
             Moved::Round | Moved::Stayed => {
                 self.backoff.delay(self.remotes.len(), context.random())
@@ -230,29 +254,44 @@ impl ActiveSession {
             after = format!("{:.1} s", delay.as_secs_f64()),
             "trying again"
         );
-        self.phase = Phase::Waiting { until: now + delay };
+        self.phase = Phase::Waiting {
+            until: now + delay,
+            not_before: now + not_before,
+        };
     }
 
     /// Takes the network back, unless it is to stay while we reconnect.
     fn release_network(&mut self, context: &mut Context) {
-        if !self.persist_tun {
+        if !self.keeps_network() {
             self.network.want(None);
             self.step_network(context);
         }
     }
 
-    fn end_by(&mut self, context: &mut Context, now: Instant, error: &ConnectionError) {
+    /// Whether the network stays in force while no connection stands: as the profile or the server wants it, and always
+    /// where it keeps traffic from going out by another way than the tunnel.
+    pub(super) fn keeps_network(&self) -> bool {
+        self.persist_tun || self.network.plan().is_some_and(NetPlan::captures)
+    }
+
+    fn end_by(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        error: &ConnectionError,
+        ruling: Ruling,
+    ) {
         error!(%error, "the session cannot go on");
         if let Some(status) = Status::ended_by(error) {
             context.announce(status);
         }
-        let then = match (context.autonomy, error) {
-            (Autonomy::ByItself, _)
-            | (
-                Autonomy::Commanded,
-                ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. },
-            ) => Then::Exit(ExitClass::of(error)),
-            (Autonomy::Commanded, _) => Then::Fail,
+        let is_limit_of_time = matches!(
+            error,
+            ConnectionError::Inactive { .. } | ConnectionError::SessionTimeout { .. }
+        );
+        let then = match context.autonomy {
+            Autonomy::Commanded if !is_limit_of_time => Then::Fail,
+            Autonomy::ByItself | Autonomy::Commanded => Then::Exit(ruling.class),
         };
         self.proceed(context, now, then);
     }

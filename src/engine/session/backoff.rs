@@ -30,6 +30,13 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
     }
 
+    /// Counts a failed attempt, unless another address of the same remote is still to be tried.
+    pub fn failed_at(&mut self, has_untried_address: bool) {
+        if !has_untried_address {
+            self.failed();
+        }
+    }
+
     /// Forgets what went wrong: a connection stood.
     pub fn succeeded(&mut self) {
         self.failures = 0;

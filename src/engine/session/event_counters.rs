@@ -110,7 +110,10 @@ impl CountedEvent {
             ConnectionError::AuthFailed { .. } | ConnectionError::AuthFailedTemporarily { .. } => {
                 Self::AuthFailed
             }
-            ConnectionError::CertificateRefused(_) => Self::CertificateRefused,
+            ConnectionError::CertificateNotYetValid(_) | ConnectionError::CertificateRefused(_) => {
+                Self::CertificateRefused
+            }
+            ConnectionError::DeviceMissing(_) => Self::TunSetup,
             ConnectionError::HandshakeTimeout { .. } => Self::HandshakeTimeout,
             ConnectionError::Inactive { .. } => Self::Inactive,
             ConnectionError::PeerLost { .. } => Self::KeepaliveTimeout,
@@ -122,7 +125,9 @@ impl CountedEvent {
                 Self::SessionExpired
             }
             ConnectionError::Tls(_) => Self::Tls,
-            ConnectionError::TlsAlert(_) => Self::TlsAlert,
+            ConnectionError::OwnCertificateNotYetValid(_)
+            | ConnectionError::OwnCertificateRefused(_)
+            | ConnectionError::TlsAlert(_) => Self::TlsAlert,
             ConnectionError::Transport(_) => Self::Transport,
             ConnectionError::DynamicChallenge(_)
             | ConnectionError::NoAnswer { .. }

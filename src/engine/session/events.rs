@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
+use super::super::error::ConnectionError;
 use super::super::event::{Established, Event, Input, PathLimit, Stage};
 use super::super::netplan::{DeviceAddress, NetPlan};
 use super::super::profile::error::Note;
@@ -178,7 +179,9 @@ impl ActiveSession {
                 true
             }
             Err(error) => {
-                self.fail(context, now, ExitClass::Incompatible, &error.to_string());
+                let error = ConnectionError::PeerIncompatible(error.to_string());
+                self.unusable = Some(error);
+                self.leave(context, now, Then::Again);
                 false
             }
         }
@@ -243,6 +246,7 @@ impl ActiveSession {
         if let Phase::Configuring { way, established } = phase {
             let summary = Box::new(self.summary(&established, device, way));
             self.backoff.succeeded();
+            self.remotes.succeeded();
             self.was_connected = true;
             self.trouble = None;
             info!(
@@ -310,7 +314,7 @@ impl ActiveSession {
         self.network.done(device);
         self.step_network(context);
         self.network_settled(context);
-        if let Phase::Waiting { until } = self.phase {
+        if let Phase::Waiting { until, .. } = self.phase {
             if now >= until {
                 self.begin(context, now);
             }
@@ -332,7 +336,7 @@ impl ActiveSession {
             Phase::Configuring { .. } | Phase::Connected { .. } => {
                 self.fail(context, now, class, reason);
             }
-            Phase::Waiting { until } if now >= until => self.begin(context, now),
+            Phase::Waiting { until, .. } if now >= until => self.begin(context, now),
             Phase::Closing { .. }
             | Phase::Connecting { .. }
             | Phase::Failed
@@ -368,6 +372,13 @@ impl ActiveSession {
             } => {
                 self.leave(context, now, Then::Again);
                 self.abandon(context, now);
+            }
+            // No event of the network shortens a wait that the server asked for.
+            Phase::Waiting { not_before, .. } if now < not_before => {
+                self.phase = Phase::Waiting {
+                    until: not_before,
+                    not_before,
+                };
             }
             Phase::Waiting { .. } => self.begin(context, now),
             Phase::Closing { .. }

@@ -1,7 +1,5 @@
 //! `ExitClass`: why a session ended, as coarse as who must act on it.
 
-use super::super::error::ConnectionError;
-
 /// Why a session ended, as coarse as who must act on it: the classes have exit statuses of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitClass {
@@ -25,36 +23,4 @@ pub enum ExitClass {
     ProfileUnusable,
     /// No server answered in as many tries as the profile allows.
     ServerUnreachable,
-}
-
-impl ExitClass {
-    /// The class of an error that ended the session.
-    #[must_use]
-    pub const fn of(error: &ConnectionError) -> Self {
-        match error {
-            ConnectionError::AuthFailed { .. }
-            | ConnectionError::AuthFailedTemporarily { .. }
-            | ConnectionError::DynamicChallenge(_)
-            | ConnectionError::ProxyCredentials { .. }
-            | ConnectionError::TokenExpired { .. } => Self::AuthenticationFailed,
-            ConnectionError::CertificateRefused(_) | ConnectionError::TlsAlert(_) => {
-                Self::CertificateRefused
-            }
-            ConnectionError::PeerIncompatible(_)
-            | ConnectionError::PeerMisbehaved(_)
-            | ConnectionError::PushRejected(_)
-            | ConnectionError::Tls(_) => Self::Incompatible,
-            ConnectionError::ProfileUnusable(_) => Self::ProfileUnusable,
-            ConnectionError::Inactive { .. }
-            | ConnectionError::ServerHalt { .. }
-            | ConnectionError::SessionTimeout { .. } => Self::EndedByServer,
-            ConnectionError::HandshakeTimeout { .. }
-            | ConnectionError::NoAnswer { .. }
-            | ConnectionError::PeerExited
-            | ConnectionError::PeerLost { .. }
-            | ConnectionError::ProxyRefused(_)
-            | ConnectionError::ServerRestart { .. }
-            | ConnectionError::Transport(_) => Self::ServerUnreachable,
-        }
-    }
 }

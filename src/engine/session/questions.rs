@@ -14,7 +14,7 @@ use super::effect::Effect;
 use super::exit_class::ExitClass;
 use super::login::Missing;
 use super::request::{Answer, Refusal};
-use super::state::Phase;
+use super::state::{Phase, Then};
 use super::status::Status;
 use super::tunnel::TunnelOrder;
 use super::user_input::{
@@ -150,6 +150,17 @@ impl ActiveSession {
 
     /// A question is open, and there is nobody to answer it.
     pub(super) fn unanswerable(&mut self, context: &mut Context, now: Instant, reason: &str) {
+        if matches!(
+            self.phase,
+            Phase::Closing { .. }
+                | Phase::Failed
+                | Phase::Leaving {
+                    then: Then::Exit(_) | Then::Fail,
+                    ..
+                }
+        ) {
+            return;
+        }
         let asked: Vec<&str> = context
             .questions
             .open_questions()
@@ -159,6 +170,7 @@ impl ActiveSession {
             "nobody can be asked for \"{}\": {reason}",
             asked.join("\", \"")
         );
+        context.questions.withdraw_all();
         self.fail(context, now, ExitClass::AuthenticationFailed, &reason);
     }
 }

@@ -99,6 +99,16 @@ struct Entry {
     position: usize,
     /// The addresses should be looked up again; until that succeeds they still serve.
     stale: bool,
+    refusals: Refusals,
+}
+
+/// Whether a remote was reached and refused us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Refusals {
+    /// In how many rounds, one after the other, at every address.
+    rounds: u32,
+    /// In this round something else happened too.
+    spoilt: bool,
 }
 
 impl Remotes {
@@ -115,6 +125,7 @@ impl Remotes {
                 addresses: Vec::new(),
                 position: 0,
                 stale: true,
+                refusals: Refusals::default(),
             })
             .collect();
         Some(Self { entries, at: 0 })
@@ -163,15 +174,47 @@ impl Remotes {
         true
     }
 
+    /// Counts a failed attempt at the address in use: did the remote refuse us, or was it not reached?
+    pub fn failed(&mut self, refused: bool) {
+        let is_last = !self.has_untried_address();
+        let refusals = &mut self.entries[self.at].refusals;
+        refusals.spoilt |= !refused;
+        if is_last {
+            let rounds = refusals.rounds.saturating_add(1);
+            refusals.rounds = if refusals.spoilt { 0 } else { rounds };
+            refusals.spoilt = false;
+        }
+    }
+
+    /// Forgets all refusals: a connection stood.
+    pub fn succeeded(&mut self) {
+        for entry in &mut self.entries {
+            entry.refusals = Refusals::default();
+        }
+    }
+
+    /// In how many rounds, one after the other, every remote has refused us.
+    #[must_use]
+    pub fn refused_rounds(&self) -> u32 {
+        let rounds = self.entries.iter().map(|entry| entry.refusals.rounds);
+        rounds.min().unwrap_or(0)
+    }
+
+    /// Whether the remote in use has an address that comes after the one in use.
+    #[must_use]
+    pub fn has_untried_address(&self) -> bool {
+        let entry = &self.entries[self.at];
+        entry.position + 1 < entry.addresses.len()
+    }
+
     /// Goes on after a failed attempt. A remote whose addresses have all been tried is looked up again when its turn
     /// comes again.
     pub fn advance(&mut self, how: Advance) -> Moved {
         match how {
             Advance::No => Moved::Stayed,
             Advance::Address => {
-                let entry = &mut self.entries[self.at];
-                if entry.position + 1 < entry.addresses.len() {
-                    entry.position += 1;
+                if self.has_untried_address() {
+                    self.entries[self.at].position += 1;
                     return Moved::Address;
                 }
                 self.next_remote()

@@ -68,6 +68,8 @@ pub(super) enum Phase {
     Waiting {
         /// When the next one begins.
         until: Instant,
+        /// Until then no change of the network may begin it: the server asked for this time, or may lock the account.
+        not_before: Instant,
     },
 }
 

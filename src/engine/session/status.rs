@@ -58,9 +58,13 @@ impl Status {
                 Some(Self::Done(text))
             }
             ConnectionError::AuthFailedTemporarily { .. }
+            | ConnectionError::CertificateNotYetValid(_)
             | ConnectionError::CertificateRefused(_)
+            | ConnectionError::DeviceMissing(_)
             | ConnectionError::HandshakeTimeout { .. }
             | ConnectionError::NoAnswer { .. }
+            | ConnectionError::OwnCertificateNotYetValid(_)
+            | ConnectionError::OwnCertificateRefused(_)
             | ConnectionError::PeerExited
             | ConnectionError::PeerIncompatible(_)
             | ConnectionError::PeerLost { .. }

@@ -8,24 +8,23 @@ use super::state::Phase;
 impl ActiveSession {
     /// Takes up what an earlier process left.
     pub(super) fn restore(&mut self, mut saved: Saved) {
-        if let Some(SavedServer { host, address }) = saved.server.take() {
-            self.remotes.return_to(&host, address);
+        self.last_server = saved.server.take();
+        if let Some(SavedServer { host, address }) = &self.last_server {
+            self.remotes.return_to(host, *address);
         }
         self.login.restore(saved);
     }
 
     /// Saves what a later process could take up.
-    pub(super) fn save(&self, context: &mut Context) {
-        let server = if let Phase::Connected { way, .. } = &self.phase {
-            Some(SavedServer {
+    pub(super) fn save(&mut self, context: &mut Context) {
+        if let Phase::Connected { way, .. } = &self.phase {
+            self.last_server = Some(SavedServer {
                 host: self.remotes.target().host.clone(),
                 address: way.address,
-            })
-        } else {
-            None
-        };
+            });
+        }
         context.save(&Saved {
-            server,
+            server: self.last_server.clone(),
             ..self.login.remembered()
         });
     }
@@ -38,5 +37,6 @@ impl ActiveSession {
         self.network = old.network;
         self.phase = old.phase;
         self.was_connected = old.was_connected;
+        self.last_server = old.last_server;
     }
 }

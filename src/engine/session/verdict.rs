@@ -1,139 +1,117 @@
-//! What the end of an attempt means: again, where and when; ask the user; or the end.
+//! What the end of an attempt means for the login, and from there, by the table of scopes, for the session.
 
 use std::time::Duration;
 
-use super::super::error::{Advance, ConnectionError, Retry};
+use super::super::error::ConnectionError;
 use super::login::Login;
+use super::scope::{LoginState, Ruling, Situation, rule};
 use super::settings::RetryRules;
 use crate::profile::model::AuthRetry;
 
-/// What comes after an attempt that ended by itself.
+/// What is known of the session when an attempt ends, beside its login and the profile's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Ask the user for what is missing, then try again.
-    Ask,
-    /// The session is over.
-    End,
-    /// Try again.
-    Retry {
-        /// Where.
-        advance: Advance,
-        /// Not before this much time.
-        not_before: Duration,
-    },
+pub struct Circumstances {
+    /// The connection stood until now.
+    pub stood: bool,
+    /// The session was connected before.
+    pub was_connected: bool,
+    /// In how many rounds, one after the other, every remote has refused us.
+    pub refused_rounds: u32,
+    /// `connect-retry-max` is reached.
+    pub limit_reached: bool,
+    /// The clock can be believed.
+    pub clock_trusted: bool,
 }
 
 /// Judges the error that ended an attempt, and makes the login forget what the server no longer takes.
-pub fn judge(error: &ConnectionError, login: &mut Login, rules: &RetryRules) -> Verdict {
-    match error {
+pub fn judge(
+    error: &ConnectionError,
+    login: &mut Login,
+    rules: &RetryRules,
+    circumstances: Circumstances,
+) -> Ruling {
+    let login = match error {
         ConnectionError::AuthFailed { .. } => refused_login(login, rules),
-        ConnectionError::AuthFailedTemporarily {
-            backoff, advance, ..
-        } => {
-            login.drop_challenge();
-            Verdict::Retry {
-                advance: *advance,
-                not_before: *backoff,
-            }
+        ConnectionError::ProxyCredentials { .. } => LoginState::Incomplete,
+        error => {
+            forget(error, login);
+            state_of(login)
         }
-        ConnectionError::DynamicChallenge(challenge) => {
-            login.challenged(challenge.clone());
-            again_or_ask(login, Advance::No)
-        }
+    };
+    let Circumstances {
+        stood,
+        was_connected,
+        refused_rounds,
+        limit_reached,
+        clock_trusted,
+    } = circumstances;
+    let situation = Situation {
+        stood,
+        was_connected,
+        refused_rounds,
+        limit_reached,
+        clock_trusted,
+        end_when_lost: rules.end_when_lost,
+        login,
+    };
+    rule(error, &situation)
+}
+
+/// Forgets what the server no longer takes.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most errors say nothing about the login"
+)]
+fn forget(error: &ConnectionError, login: &mut Login) {
+    match error {
+        ConnectionError::AuthFailedTemporarily { .. } => login.drop_challenge(),
+        ConnectionError::DynamicChallenge(challenge) => login.challenged(challenge.clone()),
         ConnectionError::TokenExpired { .. } => {
             login.drop_token();
             login.drop_challenge();
-            again_or_ask(login, Advance::No)
         }
         ConnectionError::ServerRestart {
-            keep_credentials,
-            advance,
+            keep_credentials: false,
             ..
         } => {
-            if !keep_credentials {
-                login.drop_token();
-            }
-            match again_or_ask(login, *advance) {
-                Verdict::Retry {
-                    advance: Advance::No,
-                    ..
-                } => Verdict::Retry {
-                    advance: Advance::No,
-                    not_before: RESTART_WAIT,
-                },
-                verdict @ (Verdict::Ask | Verdict::End | Verdict::Retry { .. }) => verdict,
-            }
+            login.drop_token();
         }
-        ConnectionError::PeerLost { .. } if rules.end_when_lost => Verdict::End,
-        ConnectionError::CertificateRefused(_)
-        | ConnectionError::HandshakeTimeout { .. }
-        | ConnectionError::Inactive { .. }
-        | ConnectionError::NoAnswer { .. }
-        | ConnectionError::PeerExited
-        | ConnectionError::PeerIncompatible(_)
-        | ConnectionError::PeerLost { .. }
-        | ConnectionError::PeerMisbehaved(_)
-        | ConnectionError::ProfileUnusable(_)
-        | ConnectionError::ProxyCredentials { .. }
-        | ConnectionError::ProxyRefused(_)
-        | ConnectionError::PushRejected(_)
-        | ConnectionError::ServerHalt { .. }
-        | ConnectionError::SessionTimeout { .. }
-        | ConnectionError::Tls(_)
-        | ConnectionError::TlsAlert(_)
-        | ConnectionError::Transport(_) => match error.retry() {
-            Retry::Advance => again_or_ask(login, Advance::Address),
-            Retry::Same => again_or_ask(login, Advance::No),
-            Retry::AskUser => Verdict::Ask,
-            Retry::Never => Verdict::End,
-        },
+        _ => {}
     }
 }
 
 /// A token is the first to be suspected: a restarted server refuses those it gave out before.
-fn refused_login(login: &mut Login, rules: &RetryRules) -> Verdict {
+fn refused_login(login: &mut Login, rules: &RetryRules) -> LoginState {
     login.drop_challenge();
     if login.drop_token() {
-        return again_or_ask(login, Advance::No);
+        return state_of(login);
     }
     if rules.retry_refused_login {
-        return Verdict::Retry {
-            advance: Advance::No,
-            not_before: OVERRIDDEN_WAIT,
-        };
+        return LoginState::CompleteAfter(OVERRIDDEN_WAIT);
     }
-    let again = Verdict::Retry {
-        advance: Advance::No,
-        not_before: NO_INTERACT_WAIT,
-    };
     match rules.auth_retry {
         AuthRetry::Interact => {
             login.purge();
             // Who logs in by certificate alone has nothing to be asked for.
             if login.missing().is_empty() {
-                again
+                LoginState::CompleteAfter(NO_INTERACT_WAIT)
             } else {
-                Verdict::Ask
+                LoginState::Incomplete
             }
         }
-        AuthRetry::None => Verdict::End,
-        AuthRetry::NoInteract => again,
+        AuthRetry::None => LoginState::Refused,
+        AuthRetry::NoInteract => LoginState::CompleteAfter(NO_INTERACT_WAIT),
     }
 }
 
-fn again_or_ask(login: &Login, advance: Advance) -> Verdict {
+fn state_of(login: &Login) -> LoginState {
     if login.missing().is_empty() {
-        Verdict::Retry {
-            advance,
-            not_before: Duration::ZERO,
-        }
+        LoginState::Complete
     } else {
-        Verdict::Ask
+        LoginState::Incomplete
     }
 }
 
-/// A server that goes away says so two seconds before it does, and until then lets clients in again.
-const RESTART_WAIT: Duration = Duration::from_secs(3);
 /// `auth-retry nointeract`: a server that locks accounts must not be hammered.
 const NO_INTERACT_WAIT: Duration = Duration::from_secs(10);
 /// The override `auth-fail-retry`.
@@ -141,8 +119,9 @@ const OVERRIDDEN_WAIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use super::super::scope::Next;
     use super::*;
-    use crate::error::DynamicChallenge;
+    use crate::error::{Advance, DynamicChallenge};
     use crate::event::AuthToken;
     use crate::secret::SecretText;
     use crate::session::login::{LoginRules, Missing};
@@ -163,6 +142,17 @@ mod tests {
         }
     }
 
+    fn judge(error: &ConnectionError, login: &mut Login, rules: &RetryRules) -> Next {
+        let circumstances = Circumstances {
+            stood: false,
+            was_connected: true,
+            refused_rounds: 0,
+            limit_reached: false,
+            clock_trusted: true,
+        };
+        super::judge(error, login, rules, circumstances).next
+    }
+
     fn rules(auth_retry: AuthRetry) -> RetryRules {
         RetryRules {
             auth_retry,
@@ -181,7 +171,7 @@ mod tests {
         assert!(
             matches!(
                 first,
-                Verdict::Retry {
+                Next::Retry {
                     advance: Advance::No,
                     ..
                 }
@@ -189,7 +179,7 @@ mod tests {
             "{first:?}"
         );
         let second = judge(&refused(), &mut login, &rules(AuthRetry::None));
-        assert_eq!(second, Verdict::End);
+        assert_eq!(second, Next::End);
     }
 
     #[test]
@@ -197,12 +187,12 @@ mod tests {
         let mut asked = login();
         assert_eq!(
             judge(&refused(), &mut asked, &rules(AuthRetry::Interact)),
-            Verdict::Ask
+            Next::Ask
         );
         assert_eq!(asked.missing(), [Missing::Password]);
         assert_eq!(
             judge(&refused(), &mut login(), &rules(AuthRetry::NoInteract)),
-            Verdict::Retry {
+            Next::Retry {
                 advance: Advance::No,
                 not_before: Duration::from_secs(10)
             }
@@ -213,7 +203,7 @@ mod tests {
     fn who_has_nothing_to_be_asked_for_tries_again() {
         let mut by_certificate = Login::new(LoginRules::default());
         let verdict = judge(&refused(), &mut by_certificate, &rules(AuthRetry::Interact));
-        assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+        assert!(matches!(verdict, Next::Retry { .. }), "{verdict:?}");
     }
 
     #[test]
@@ -228,10 +218,10 @@ mod tests {
             })
         };
         let none = rules(AuthRetry::None);
-        assert_eq!(judge(&challenge(true), &mut login(), &none), Verdict::Ask);
+        assert_eq!(judge(&challenge(true), &mut login(), &none), Next::Ask);
         assert!(matches!(
             judge(&challenge(false), &mut login(), &none),
-            Verdict::Retry { .. }
+            Next::Retry { .. }
         ));
     }
 
@@ -241,10 +231,10 @@ mod tests {
         let mut strict = rules(AuthRetry::None);
         assert!(matches!(
             judge(&lost, &mut login(), &strict),
-            Verdict::Retry { .. }
+            Next::Retry { .. }
         ));
         strict.end_when_lost = true;
-        assert_eq!(judge(&lost, &mut login(), &strict), Verdict::End);
+        assert_eq!(judge(&lost, &mut login(), &strict), Next::End);
     }
 
     #[test]
@@ -256,7 +246,7 @@ mod tests {
         };
         assert_eq!(
             judge(&later, &mut login(), &rules(AuthRetry::None)),
-            Verdict::Retry {
+            Next::Retry {
                 advance: Advance::Remote,
                 not_before: Duration::from_secs(42)
             }

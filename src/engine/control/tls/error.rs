@@ -36,6 +36,9 @@ pub enum TlsError {
     /// The server ended the session with an alert.
     #[error("{0}")]
     Alert(String),
+    /// The server's certificate, or the revocation list that it is judged by, is not valid yet.
+    #[error("{0}")]
+    CertificateNotYetValid(String),
     /// The server's certificate did not pass; the text names the check and the subject.
     #[error("{0}")]
     CertificateRefused(String),
@@ -59,11 +62,13 @@ impl From<Error> for TlsError {
         match error {
             Error::AlertReceived(alert) => Self::Alert(alert_text(alert)),
             Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) => {
-                Self::CertificateRefused(
-                    cause
-                        .downcast_ref::<Refusal>()
-                        .map_or_else(|| cause.to_string(), ToString::to_string),
-                )
+                match cause.downcast_ref::<Refusal>() {
+                    Some(refusal) if refusal.is_not_yet() => {
+                        Self::CertificateNotYetValid(refusal.to_string())
+                    }
+                    Some(refusal) => Self::CertificateRefused(refusal.to_string()),
+                    None => Self::CertificateRefused(cause.to_string()),
+                }
             }
             Error::InvalidCertificate(CertificateError::BadSignature) => Self::CertificateRefused(
                 "the server did not prove that it has the certificate's private key".into(),
@@ -91,6 +96,7 @@ impl From<TlsError> for ConnectionError {
     fn from(error: TlsError) -> Self {
         match error {
             TlsError::Alert(text) => Self::TlsAlert(text),
+            TlsError::CertificateNotYetValid(text) => Self::CertificateNotYetValid(text),
             TlsError::CertificateRefused(text) => Self::CertificateRefused(text),
             TlsError::Incompatible(text) => Self::PeerIncompatible(text),
             TlsError::Local(text) | TlsError::PeerMisbehaved(text) => Self::Tls(text),

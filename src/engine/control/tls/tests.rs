@@ -34,6 +34,7 @@ fn environment() -> Environment {
     Environment {
         provider: Arc::new(default_provider()),
         wall_clock: Arc::new(In2030),
+        clock_trust: None,
     }
 }
 

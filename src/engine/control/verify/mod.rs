@@ -48,6 +48,13 @@ pub enum Refusal {
     Unreadable(#[from] PkiError),
 }
 
+impl Refusal {
+    /// Whether time alone, or a right clock, mends it.
+    pub(super) fn is_not_yet(&self) -> bool {
+        matches!(self, Self::Distrust(distrust) if distrust.reason.is_not_yet())
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal))))

@@ -8,6 +8,8 @@ mod activity;
 mod attempts;
 mod proxy;
 mod scene;
+mod scope;
+mod trouble;
 mod walk;
 
 use std::time::Duration;

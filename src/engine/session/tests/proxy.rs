@@ -111,11 +111,17 @@ fn a_socks_proxy_that_wants_a_login_has_the_user_asked_too() {
 }
 
 #[test]
-fn a_proxy_that_refuses_ends_a_session_that_acts_by_itself() {
+fn a_proxy_that_refuses_is_asked_as_often_as_the_profile_allows() {
     let mut scene = Scene::with(HTTP);
-    scene.resolve();
-    let refusal = ConnectionError::ProxyRefused("403".to_owned());
-    scene.fail(refusal);
+    for _ in 0..3 {
+        assert_eq!(scene.exit_class(), None);
+        scene.resolve();
+        let refusal = ConnectionError::ProxyRefused("403".to_owned());
+        scene.fail(refusal);
+        if scene.exit_class().is_none() {
+            scene.wait();
+        }
+    }
     assert_eq!(scene.exit_class(), Some(ExitClass::ServerUnreachable));
 }
 

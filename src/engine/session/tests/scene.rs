@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::time_provider::DefaultTimeProvider;
 
-use crate::config::{Environment, PeerInfo};
+use crate::config::{ClockTrust, Environment, PeerInfo};
 use crate::crypto::cipher::Cipher;
 use crate::error::ConnectionError;
 use crate::event::{Ended, Established, Event, KeyTimes, Stage};
@@ -24,6 +25,15 @@ use crate::session::status::Status;
 use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
 use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
 use crate::settings::PullRules;
+
+#[derive(Debug)]
+struct Trust(Arc<AtomicBool>);
+
+impl ClockTrust for Trust {
+    fn is_trusted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A session, a clock, and what the session said.
 pub(super) struct Scene {
@@ -45,6 +55,15 @@ impl Scene {
         autonomy: Autonomy,
         saved: Option<Saved>,
     ) -> Self {
+        Self::believing(registration, autonomy, saved, None)
+    }
+
+    fn believing(
+        registration: Registration,
+        autonomy: Autonomy,
+        saved: Option<Saved>,
+        clock_trust: Option<Arc<dyn ClockTrust>>,
+    ) -> Self {
         let policy = Policy {
             registration,
             ready: match autonomy {
@@ -58,6 +77,7 @@ impl Scene {
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             wall_clock: Arc::new(DefaultTimeProvider),
+            clock_trust,
         };
         let mut scene = Self {
             session: Session::new(policy, environment),
@@ -81,6 +101,30 @@ impl Scene {
         let mut scene = Self::new(Registration::None, Autonomy::ByItself);
         scene.report(Report::Profile(Ok(profile_with(lines))));
         scene
+    }
+
+    /// The same, with a clock that is trusted when this says so.
+    pub(super) fn with_clock(lines: &str, trusted: &Arc<AtomicBool>) -> Self {
+        let trust: Arc<dyn ClockTrust> = Arc::new(Trust(Arc::clone(trusted)));
+        let mut scene = Self::believing(Registration::None, Autonomy::ByItself, None, Some(trust));
+        scene.report(Report::Profile(Ok(profile_with(lines))));
+        scene
+    }
+
+    /// A session whose process found this, left by an earlier one.
+    pub(super) fn after_crash(lines: &str, saved: Saved) -> Self {
+        let mut scene = Self::after(Registration::None, Autonomy::ByItself, Some(saved));
+        scene.report(Report::Profile(Ok(profile_with(lines))));
+        scene
+    }
+
+    /// What was saved last.
+    pub(super) fn last_saved(&self) -> Saved {
+        let bytes = self.said.iter().rev().find_map(|effect| match effect {
+            Effect::Save(bytes) => Some(bytes),
+            _ => None,
+        });
+        Saved::from_bytes(bytes.expect("something is saved").expose()).expect("it is whole")
     }
 
     /// A session whose tunnel stands.
@@ -146,6 +190,15 @@ impl Scene {
             PushedOptions::from_reply(&items.unwrap(), &PullRules::default()).unwrap();
         let established = Established {
             options,
+            ..established(1500)
+        };
+        self.event(Event::Pushed(Box::new(established)));
+    }
+
+    /// The server lets us in, and gives no address.
+    pub(super) fn push_no_address(&mut self) {
+        let established = Established {
+            options: PushedOptions::default(),
             ..established(1500)
         };
         self.event(Event::Pushed(Box::new(established)));

@@ -89,5 +89,6 @@ pub(crate) fn environment(seed: u64) -> Environment {
             ..rustls::crypto::ring::default_provider()
         }),
         wall_clock: Arc::new(WallClock),
+        clock_trust: None,
     }
 }
