@@ -192,9 +192,10 @@ pub(crate) fn a_proxy_asks_for_a_login(front: &FrontEnd<'_>) {
         line.contains("Accepting connections")
     });
     drop(std::fs::remove_file(config));
-    front.import("proxied", PORT, "");
+    // As with the stock backend, a proxy that takes TCP alone needs a remote with TCP.
+    front.import("proxied", PORT, "proto tcp\n");
     front.openvpn3(&format!(
-        "config-manage --config proxied --proto-override tcp --proxy-host {SERVER} --proxy-port {PROXY} \
+        "config-manage --config proxied --proxy-host {SERVER} --proxy-port {PROXY} \
          --proxy-auth-cleartext true"
     ));
     let said = text(&front.asks("session-start --config proxied", "alice\\nsesame\\n"));
