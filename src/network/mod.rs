@@ -1,6 +1,7 @@
 //! `Network`: a `NetPlan` put in force on the TUN device, changed, and taken back.
 
 pub mod applied;
+pub mod desired;
 pub mod dhcp_servers;
 pub mod dns;
 pub mod error;
@@ -13,13 +14,14 @@ pub mod monitor;
 pub mod netcfg;
 pub mod netlink;
 pub mod next_hop;
-pub mod next_hops;
 pub mod outside;
+pub mod reconcile;
 pub mod record;
 pub mod record_file;
 pub mod requested_routes;
 pub mod resolver;
 pub mod route;
+pub mod rule;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
