@@ -29,7 +29,7 @@ use std::path::PathBuf;
 pub use error::NetError;
 pub use local::{Local, LocalOptions, Resolver, cleanup};
 pub use netcfg::{Remote, RemoteDevice, SocketNeeds};
-pub(crate) use netlink::{Kernel, Listener};
+pub(crate) use netlink::{Kernel, Listener, Notice};
 pub(crate) use outside::{Outside, find as outside_way};
 pub use route::ROUTE_PROTOCOL;
 

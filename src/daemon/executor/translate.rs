@@ -28,6 +28,7 @@ pub(crate) fn from_world(change: NetworkChange) -> Report {
         NetworkChange::Lost => Report::PathLost,
         NetworkChange::Moved => Report::PathChanged,
         NetworkChange::ResolverRestarted => Report::ResolverRestarted,
+        NetworkChange::RoutesChanged => Report::RoutesChanged,
         NetworkChange::Resumed(slept) => Report::Woke(slept),
         NetworkChange::Suspending => Report::Suspending,
     }

@@ -155,6 +155,7 @@ impl Session {
                 live.resolved(context, now, &lookup, addresses);
             }
             Report::ResolverRestarted => live.resolver_restarted(context),
+            Report::RoutesChanged => live.routes_changed(context),
             Report::Suspending => info!("the machine is about to sleep"),
             Report::TunLost(reason) => live.device_lost(context, now, &reason),
             Report::Woke(slept) => {

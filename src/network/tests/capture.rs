@@ -164,7 +164,10 @@ fn a_family_that_the_tunnel_does_not_carry_is_unreachable_when_it_was_to_be_capt
         &["::/1", "8000::/1", "2000::/4", "3000::/4"][..],
         &["2000::/3"],
     ] {
-        let stage = Stage::after(&["-6 route add 2000::/4 via fd77::9 dev cable"]);
+        let stage = Stage::after(&[&format!(
+            "-6 route add {} via fd77::9 dev cable metric 9",
+            everything[0]
+        )]);
         let mut plan = full_plan();
         plan.addresses.retain(|it| it.network.addr().is_ipv4());
         plan.routes = everything.iter().copied().map(inside).collect();
