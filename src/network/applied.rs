@@ -1,46 +1,48 @@
-//! `Applied`: a plan in force on a device, and how to change it or take it back.
+//! `Applied`: what is in force on a device: observed, reconciled with what is desired, and read back.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use tracing::{debug, warn};
 
+use crate::network::desired::{Desired, Known, Remark, own_table};
 use crate::network::link::LinkSettings;
 use crate::network::netlink::Kernel;
-use crate::network::requested_routes::RouteWish;
-use crate::network::route::{KernelRoute, SeenRoute, Target};
-use crate::network::{NetError, TunDevice, link, route};
+use crate::network::next_hop;
+use crate::network::reconcile::{Change, Observed, reconcile};
+use crate::network::route::{KernelRoute, Leads, RouteKey, SeenRoute, Target, Way};
+use crate::network::{NetError, TunDevice, link, route, rule};
 use openvpn_engine::netplan::{DeviceAddress, NetPlan};
 
-/// What is in force, in the order in which it was set up.
+/// What is in force.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) tun: TunDevice,
     pub(crate) plan: NetPlan,
     pub(crate) protected: Vec<IpAddr>,
     /// How the link was found.
-    pub(crate) link_before: Option<LinkSettings>,
+    link_before: Option<LinkSettings>,
+    /// Ours.
     pub(crate) addresses: Vec<DeviceAddress>,
-    pub(crate) routes: Vec<Entry>,
+    /// Ours, but for those of the device's own table, which are ours by that.
+    pub(crate) routes: HashMap<RouteKey, KernelRoute>,
     /// IPv6 works on the device.
-    pub(crate) ipv6: bool,
+    ipv6: bool,
+    /// What the kernel does not take, with whether it leads into the tunnel.
+    rejected: Vec<(IpNet, bool)>,
+    /// What was said already.
+    said: BTreeSet<String>,
 }
 
-/// One route in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) wish: RouteWish,
-    pub(crate) route: KernelRoute,
-    pub(crate) owner: Owner,
-}
-
-/// Whose a route is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// Somebody had put it there before; it is never touched.
-    Foreign,
-    /// Ours to remove.
-    Us,
+/// What the kernel tells.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    /// Ours.
+    pub(crate) ours: Observed,
+    /// Everybody else's routes.
+    pub(crate) foreign: Vec<SeenRoute>,
 }
 
 impl Applied {
@@ -52,8 +54,10 @@ impl Applied {
             protected: Vec::new(),
             link_before: None,
             addresses: Vec::new(),
-            routes: Vec::new(),
+            routes: HashMap::new(),
             ipv6: true,
+            rejected: Vec::new(),
+            said: BTreeSet::new(),
         }
     }
 
@@ -92,248 +96,243 @@ impl Applied {
             .map_err(|error| NetError::new("set up the device", &name, error))
     }
 
-    /// Adds the addresses that the plan has and the device has not.
-    pub(crate) async fn add_addresses(
-        &mut self,
-        kernel: &Kernel,
-        plan: &NetPlan,
-    ) -> Result<(), NetError> {
+    /// Takes a plan as the wanted one: what was not possible under the one before may be under this one.
+    pub(crate) fn want(&mut self, plan: &NetPlan) {
+        self.plan = plan.clone();
         self.ipv6 = plan.mtu == 0 || plan.mtu >= IPV6_MIN_MTU;
-        for address in &plan.addresses {
-            let v6 = address.network.addr().is_ipv6();
-            if self.addresses.contains(address) || (v6 && !self.ipv6) {
-                continue;
-            }
-            match link::add_address(kernel, self.tun.index, *address).await {
-                Ok(()) => self.addresses.push(*address),
-                Err(error) if v6 && is_off(&error) => self.ipv6 = false,
-                Err(error) => return Err(NetError::new("add the address", address.network, error)),
-            }
+        self.rejected.clear();
+        if !self.ipv6 {
+            self.say_no_ipv6();
         }
-        if !self.ipv6
-            && plan
-                .addresses
-                .iter()
-                .any(|address| address.network.addr().is_ipv6())
-        {
-            warn!(device = %self.tun.name, mtu = plan.mtu, "IPv6 is off on the device, so the tunnel has none");
-        }
-        Ok(())
     }
 
-    /// Forgets addresses that somebody has removed.
-    pub(crate) async fn keep_present_addresses(&mut self, kernel: &Kernel) -> Result<(), NetError> {
-        let present = link::addresses(kernel, self.tun.index)
+    fn say_no_ipv6(&mut self) {
+        let mut addresses = self.plan.addresses.iter();
+        if addresses.any(|address| address.network.addr().is_ipv6()) {
+            let mtu = self.plan.mtu;
+            self.say(format!(
+                "IPv6 is off on the device (MTU {mtu}), so the tunnel has none"
+            ));
+        }
+    }
+
+    /// Looks at what is there.
+    pub(crate) async fn observe(&self, kernel: &Kernel) -> Result<World, NetError> {
+        let mut world = World::default();
+        let index = self.tun.index;
+        let present = link::addresses(kernel, index)
             .await
             .map_err(|error| NetError::new("list the addresses of", &self.tun.name, error))?;
-        self.addresses
-            .retain(|kept| present.iter().any(|seen| seen.network == kept.network));
-        Ok(())
-    }
-
-    /// Removes the addresses that the plan has not. What the kernel takes along with one (other addresses of its
-    /// subnet, routes that need it) is put back by the caller.
-    pub(crate) async fn drop_addresses(
-        &mut self,
-        kernel: &Kernel,
-        plan: &NetPlan,
-    ) -> Result<bool, NetError> {
-        let obsolete: Vec<DeviceAddress> = self
-            .addresses
-            .iter()
-            .filter(|address| !plan.addresses.contains(address))
-            .copied()
-            .collect();
-        for address in obsolete.iter().rev() {
-            remove_address(kernel, self.tun.index, *address).await?;
-            self.addresses.retain(|kept| kept != address);
-        }
-        for address in &self.addresses {
-            if !obsolete.is_empty() {
-                link::add_address(kernel, self.tun.index, *address)
-                    .await
-                    .map_err(|error| NetError::new("add the address", address.network, error))?;
+        let is_there = |ours: &&DeviceAddress| present.iter().any(|it| it.network == ours.network);
+        world.ours.addresses = self.addresses.iter().filter(is_there).copied().collect();
+        world.ours.rules = rule::list(kernel, own_table(index))
+            .await
+            .map_err(|error| NetError::new("list", "the rules of routing", error))?;
+        for v6 in [false, true] {
+            let seen = route::list(kernel, v6).await;
+            for seen in seen.map_err(|error| NetError::new("list", "the routes", error))? {
+                if self.owns(&seen) {
+                    world.ours.routes.push(seen.route.normal());
+                } else {
+                    world.foreign.push(seen);
+                }
             }
         }
-        Ok(!obsolete.is_empty())
+        Ok(world)
     }
 
-    /// Makes the routes in force the wanted ones: adds, replaces, then removes what is left over, last first.
-    pub(crate) async fn set_routes(
+    /// Whether a route is one of this device. Those of another tunnel of ours carry our protocol number too.
+    fn owns(&self, seen: &SeenRoute) -> bool {
+        let here =
+            seen.route.table == own_table(self.tun.index) || seen.route.is_through(self.tun.index);
+        seen.ours && (here || self.routes.contains_key(&seen.route.key()))
+    }
+
+    /// What is desired by the plan, as the world is; what is odd about it is said once.
+    pub(crate) async fn desire(
         &mut self,
         kernel: &Kernel,
-        wanted: Vec<Entry>,
-        seen: Option<&[SeenRoute]>,
+        world: &World,
+        outside: &[IpAddr],
+    ) -> Result<Desired, NetError> {
+        let mut ways = Vec::new();
+        for address in outside {
+            if let Some(way) = self.next_hop(kernel, world, *address).await? {
+                ways.push((*address, way));
+            }
+        }
+        let (desired, remarks) = Desired::of(&Known {
+            plan: &self.plan,
+            tunnel: self.tun.index,
+            ipv6: self.ipv6,
+            outside: &ways,
+            foreign: &world.foreign,
+            rejected: &self.rejected,
+        });
+        for remark in remarks {
+            self.say(match remark {
+                Remark::Rejected(destination, why) => format!("the route to {destination} is rejected: {why}"),
+                Remark::Overruled(destination) => format!(
+                    "another route to {destination} exists: while the tunnel is up, the tunnel's counts"
+                ),
+            });
+        }
+        Ok(desired)
+    }
+
+    /// The next hop to an address outside of the tunnel; none for one of this host's own.
+    async fn next_hop(
+        &mut self,
+        kernel: &Kernel,
+        world: &World,
+        address: IpAddr,
+    ) -> Result<Option<Way>, NetError> {
+        let by_us = |route: &KernelRoute| route.destination.contains(&address);
+        if !world.ours.routes.iter().any(by_us) {
+            let leads = route::way_to(kernel, address)
+                .await
+                .map_err(|error| NetError::new("find the way to", address, error))?;
+            match leads {
+                Leads::Here => return Ok(None),
+                Leads::Out(way) if way.interface != self.tun.index => return Ok(Some(way)),
+                Leads::Out(_) | Leads::Nowhere => {}
+            }
+        }
+        let way = next_hop::best_way(&world.foreign, address, self.tun.index);
+        if way.is_none() {
+            self.say(format!("no route outside of the tunnel leads to {address}"));
+        }
+        Ok(way)
+    }
+
+    fn say(&mut self, text: String) {
+        if !self.said.contains(&text) {
+            warn!(device = %self.tun.name, "{text}");
+            self.said.insert(text);
+        }
+    }
+
+    /// Makes the changes. Goes on after a failed removal, stops at anything else that fails.
+    pub(crate) async fn perform(
+        &mut self,
+        kernel: &Kernel,
+        changes: &[Change],
     ) -> Result<(), NetError> {
-        let mut before = std::mem::take(&mut self.routes);
-        for entry in wanted {
-            if self
-                .routes
-                .iter()
-                .any(|set| same_key(&set.route, &entry.route))
-            {
-                debug!(route = %entry.route, "another route of ours leads there already");
-                continue;
-            }
-            let old = before
-                .iter()
-                .position(|old| same_key(&old.route, &entry.route));
-            let old = old.map(|at| before.remove(at));
-            let result = self.set_route(kernel, entry, old.as_ref(), seen).await;
-            if let Err(error) = result {
-                self.routes.extend(old);
-                self.routes.append(&mut before);
-                return Err(error);
-            }
-        }
         let mut first_error = None;
-        for entry in before.iter().rev().filter(|entry| entry.owner == Owner::Us) {
-            if let Err(error) = route::remove(kernel, &entry.route).await {
-                first_error
-                    .get_or_insert_with(|| NetError::new("remove the route", entry.route, error));
+        for change in changes {
+            debug!(?change, "the network changes");
+            match *change {
+                Change::AddAddress(address) => self.add_address(kernel, address).await?,
+                Change::AddRoute(route) => self.add_route(kernel, route, false).await?,
+                Change::ReplaceRoute(route) => self.add_route(kernel, route, true).await?,
+                Change::AddRule(rule) => rule::add(kernel, rule)
+                    .await
+                    .map_err(|error| NetError::new("add the rule", rule, error))?,
+                Change::RemoveRule(_) | Change::RemoveRoute(_) | Change::RemoveAddress(_) => {
+                    if let Err(error) = self.remove(kernel, *change).await {
+                        first_error.get_or_insert(error);
+                    }
+                }
             }
         }
         first_error.map_or(Ok(()), Err)
     }
 
-    async fn set_route(
+    async fn add_address(
         &mut self,
         kernel: &Kernel,
-        mut entry: Entry,
-        old: Option<&Entry>,
-        seen: Option<&[SeenRoute]>,
+        address: DeviceAddress,
     ) -> Result<(), NetError> {
-        let present = |route: &KernelRoute| {
-            seen.is_none_or(|seen| {
-                seen.iter()
-                    .any(|seen| seen.ours && same_route(&seen.route, route))
-            })
-        };
-        let ours = old.filter(|old| old.owner == Owner::Us);
-        if ours.is_some_and(|old| old.route == entry.route && present(&old.route)) {
-            entry.owner = Owner::Us;
-            self.routes.push(entry);
-            return Ok(());
-        }
-        let replace = ours.is_some_and(|old| present(&old.route));
-        match put(kernel, &mut entry, replace).await {
-            Ok(()) => self.routes.push(entry),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.meet(kernel, entry, old.is_some()).await?;
+        match link::add_address(kernel, self.tun.index, address).await {
+            Ok(()) => {
+                if !self.addresses.contains(&address) {
+                    self.addresses.push(address);
+                }
             }
-            Err(error) if !self.must_succeed(&entry, &error) => {
-                warn!(route = %entry.route, %error, "this route cannot be had");
+            Err(error) if address.network.addr().is_ipv6() && is_off(&error) => {
+                self.ipv6 = false;
+                self.say_no_ipv6();
             }
-            Err(error) => return Err(NetError::new("add the route", entry.route, error)),
+            Err(error) => return Err(NetError::new("add the address", address.network, error)),
         }
         Ok(())
     }
 
-    /// A route with the same destination and metric is there already.
-    async fn meet(
+    /// Adds a route. One of somebody else that is there already is seen the next time, and one that the kernel has no
+    /// next hop for is not wanted any more.
+    async fn add_route(
         &mut self,
         kernel: &Kernel,
-        mut entry: Entry,
-        known: bool,
+        route: KernelRoute,
+        replace: bool,
     ) -> Result<(), NetError> {
-        let v6 = entry.route.destination.addr().is_ipv6();
-        let seen = route::list(kernel, v6)
-            .await
-            .map_err(|error| NetError::new("list the routes beside", entry.route, error))?;
-        let there = seen.iter().find(|seen| same_key(&seen.route, &entry.route));
-        let through_tunnel = there.is_some_and(|there| there.route.is_through(self.tun.index));
-        if there.is_some_and(|there| there.ours) && through_tunnel {
-            entry.owner = Owner::Us;
-        } else {
-            entry.owner = Owner::Foreign;
-            if through_tunnel || known {
-                debug!(route = %entry.route, "the route is there already");
-            } else {
-                warn!(route = %entry.route, "a route to this destination exists already and stays as it is");
-            }
+        let inside = route.leads_into(self.tun.index);
+        let mut result = route::add(kernel, &route, replace).await;
+        let named = matches!(route.target, Target::Way(way) if way.gateway.is_some());
+        if named && !inside && result.as_ref().is_err_and(route::has_no_way) {
+            // The gateway is one of the host's own routes, which names it as on the link.
+            let on_link = route::add_on_link(kernel, &route, replace).await;
+            result = on_link.or(result);
         }
-        self.routes.push(entry);
+        let off = |error: &io::Error| route.destination.addr().is_ipv6() && is_off(error);
+        match result {
+            Ok(()) => {
+                self.routes.insert(route.key(), route);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if off(&error) && route.is_through(self.tun.index) && self.ipv6 => {
+                self.ipv6 = false;
+                self.say_no_ipv6();
+            }
+            Err(error) if off(&error) || (!inside && route::has_no_way(&error)) => {
+                self.say(format!("the route to {route} is rejected: {error}"));
+                self.rejected.push((route.destination, inside));
+            }
+            Err(error) => return Err(NetError::new("add the route", route, error)),
+        }
         Ok(())
     }
 
-    /// Whether the tunnel is not worth having without the route: what leads into it, and what blocks.
-    fn must_succeed(&self, entry: &Entry, error: &io::Error) -> bool {
-        let v6 = entry.route.destination.addr().is_ipv6();
-        if v6 && is_off(error) {
-            return false;
-        }
-        match entry.route.target {
-            Target::Unreachable => true,
-            Target::Way(way) => way.interface == self.tun.index || !route::has_no_way(error),
+    async fn remove(&mut self, kernel: &Kernel, change: Change) -> Result<(), NetError> {
+        match change {
+            Change::RemoveRule(rule) => rule::remove(kernel, rule)
+                .await
+                .map_err(|error| NetError::new("remove the rule", rule, error)),
+            Change::RemoveRoute(route) => {
+                route::remove(kernel, &route)
+                    .await
+                    .map_err(|error| NetError::new("remove the route", route, error))?;
+                self.routes.remove(&route.key());
+                Ok(())
+            }
+            Change::RemoveAddress(address) => {
+                remove_address(kernel, self.tun.index, address).await?;
+                self.addresses.retain(|known| *known != address);
+                Ok(())
+            }
+            Change::AddAddress(_)
+            | Change::AddRoute(_)
+            | Change::ReplaceRoute(_)
+            | Change::AddRule(_) => Ok(()),
         }
     }
 
-    /// Takes everything back, last first; goes on after a failure and says the first one.
+    /// Takes everything back; goes on after a failure and says the first one.
     pub(crate) async fn take_back(&mut self, kernel: &Kernel) -> Result<(), NetError> {
-        let mut first_error = None;
-        for entry in self
-            .routes
-            .drain(..)
-            .rev()
-            .filter(|entry| entry.owner == Owner::Us)
-        {
-            if let Err(error) = route::remove(kernel, &entry.route).await {
-                first_error
-                    .get_or_insert_with(|| NetError::new("remove the route", entry.route, error));
-            }
-        }
-        for address in self.addresses.drain(..).rev() {
-            if let Err(error) = remove_address(kernel, self.tun.index, address).await {
-                first_error.get_or_insert(error);
-            }
-        }
+        let world = self.observe(kernel).await?;
+        let changes = reconcile(&Desired::default(), &world.ours);
+        let mut result = self.perform(kernel, &changes).await;
         if let Some(before) = self.link_before.take() {
+            link::unmark(kernel, self.tun.index, &self.tun.name).await;
             match link::write(kernel, self.tun.index, before).await {
                 Err(error) if !route::is_gone(&error) => {
-                    first_error.get_or_insert_with(|| {
-                        NetError::new("reset the device", &self.tun.name, error)
-                    });
+                    let error = NetError::new("reset the device", &self.tun.name, error);
+                    result = result.and(Err(error));
                 }
                 _ => {}
             }
         }
-        first_error.map_or(Ok(()), Err)
-    }
-}
-
-/// Adds the route. If the kernel does not know how to reach its gateway: without it, where it only names the device, else
-/// with the word that it is on the link.
-async fn put(kernel: &Kernel, entry: &mut Entry, replace: bool) -> io::Result<()> {
-    let first = route::add(kernel, &entry.route, replace).await;
-    let (Err(error), Target::Way(mut way)) = (&first, entry.route.target) else {
-        return first;
-    };
-    if !route::has_no_way(error) || way.gateway.is_none() {
-        return first;
-    }
-    if !entry.may_drop_gateway() {
-        let again = route::add_on_link(kernel, &entry.route, replace).await;
-        return again.or(first);
-    }
-    way.gateway = None;
-    entry.route.target = Target::Way(way);
-    route::add(kernel, &entry.route, replace).await
-}
-
-impl Entry {
-    /// A route of a process before this one, ours by its protocol number.
-    pub(crate) fn left_over(route: KernelRoute) -> Self {
-        Self {
-            wish: RouteWish::Leftover,
-            route,
-            owner: Owner::Us,
-        }
-    }
-
-    /// Whether the route leads into the tunnel, where the gateway only names the device.
-    fn may_drop_gateway(&self) -> bool {
-        use openvpn_engine::netplan::RouteVia;
-        matches!(&self.wish, RouteWish::Planned(route) if matches!(route.via, RouteVia::Tunnel(_)))
+        result
     }
 }
 
@@ -348,30 +347,6 @@ async fn remove_address(
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the kernel takes two routes for one: it has a single route per destination, table and metric.
-fn same_key(one: &KernelRoute, other: &KernelRoute) -> bool {
-    one.destination == other.destination
-        && one.table == other.table
-        && metric_of(one) == metric_of(other)
-}
-
-fn same_route(one: &KernelRoute, other: &KernelRoute) -> bool {
-    same_key(one, other) && one.target == other.target
-}
-
-/// The metric as the kernel stores it: where none is wanted it is 0, for IPv6 1024.
-fn metric_of(route: &KernelRoute) -> u32 {
-    let default = if route.destination.addr().is_ipv6() {
-        1024
-    } else {
-        0
-    };
-    route
-        .metric
-        .filter(|metric| *metric != 0)
-        .unwrap_or(default)
 }
 
 /// Whether an error says that this host (or this device) has no IPv6.

@@ -9,6 +9,7 @@ use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, LinkAttribute, LinkFlag, LinkMessage, Prop,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use tracing::debug;
 
 use crate::network::netlink::{Ask, Kernel};
 use openvpn_engine::netplan::DeviceAddress;
@@ -85,18 +86,27 @@ pub(crate) async fn generate_no_addresses(kernel: &Kernel, index: u32) -> io::Re
 /// Gives the link the alternative name by which others know it for one of ours (`packaging/networkd`). A link that is taken
 /// over has it already.
 pub(super) async fn mark_as_ours(kernel: &Kernel, index: u32, name: &str) -> io::Result<()> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message
-        .attributes
-        .push(LinkAttribute::PropList(vec![Prop::AltIfName(format!(
-            "openvpn3-backend-{name}"
-        ))]));
-    let request = RouteNetlinkMessage::NewLinkProp(message);
+    let request = RouteNetlinkMessage::NewLinkProp(alternative_name(index, name));
     match kernel.request(request, Ask::Create).await {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         answer => answer.map(drop),
     }
+}
+
+/// Takes the alternative name back; a link without it is as good.
+pub(super) async fn unmark(kernel: &Kernel, index: u32, name: &str) {
+    let request = RouteNetlinkMessage::DelLinkProp(alternative_name(index, name));
+    if let Err(error) = kernel.request(request, Ask::Perform).await {
+        debug!(device = %name, %error, "the alternative name stays");
+    }
+}
+
+fn alternative_name(index: u32, name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let names = vec![Prop::AltIfName(format!("openvpn3-backend-{name}"))];
+    message.attributes.push(LinkAttribute::PropList(names));
+    message
 }
 
 async fn perform_on_link(kernel: &Kernel, message: LinkMessage) -> io::Result<()> {

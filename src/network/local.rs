@@ -1,22 +1,23 @@
 //! The network set up by ourselves: a plan on a TUN device, its DNS, and the record of both.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use tracing::{debug, info, warn};
 
-use crate::network::applied::{Applied, Entry, Owner};
+use crate::network::applied::{Applied, World};
+use crate::network::desired::{Desired, own_table};
 use crate::network::dns::{Dns, DnsInForce, Resolver};
 use crate::network::host_routes::HostRoutes;
 use crate::network::netcfg::record::RemoteRecord;
 use crate::network::netlink::Kernel;
-use crate::network::next_hops::{Find, Finder};
 use crate::network::record::Record;
 use crate::network::record_file::Recorded as _;
-use crate::network::{NetError, TunDevice, link, requested_routes, route};
-use openvpn_engine::netplan::Difference;
-use openvpn_engine::netplan::NetPlan;
+use crate::network::route::KernelRoute;
+use crate::network::{NetError, TunDevice, link, reconcile};
+use openvpn_engine::netplan::{DeviceAddress, NetPlan};
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl Local {
     pub async fn adopt(&mut self, tun: TunDevice) -> Result<(), NetError> {
         self.kernel = Some(open()?);
         let name = tun.name.clone();
-        if self.take_over(tun).await? == Find::New {
+        if !self.take_over(tun).await? {
             self.applied = None;
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(NetError::new("find what is in force on", name, error));
@@ -102,16 +103,12 @@ impl Local {
             self.kernel = Some(open()?);
         }
         let device = tun.name.clone();
-        let find = if self.applied.is_none() {
-            self.take_over(tun).await?
-        } else if self.adopted {
-            Find::All
-        } else {
-            Find::New
-        };
+        if self.applied.is_none() {
+            self.take_over(tun).await?;
+        }
         self.adopted = false;
         let plan = self.host_routes.looked_up(plan).await;
-        match self.establish(&plan, find).await {
+        match self.establish(&plan).await {
             Ok(()) => {
                 info!(%device, "the network is set up");
                 Ok(())
@@ -136,16 +133,7 @@ impl Local {
             return Ok(());
         };
         applied.protected.clear();
-        let find = match applied.plan.difference(&plan) {
-            Difference::NetworkMonitor(changes) => {
-                for change in changes {
-                    debug!(?change, "the network changes");
-                }
-                Find::New
-            }
-            Difference::Rebuild => Find::All,
-        };
-        self.establish(&plan, find).await
+        self.establish(&plan).await
     }
 
     /// See [`crate::network::Network::protect`].
@@ -161,14 +149,7 @@ impl Local {
         if !applied.protected.contains(&address) {
             applied.protected.push(address);
         }
-        let wanted = if self.adopted {
-            self.beside_adopted(address).await?
-        } else {
-            self.find(Find::New).await?
-        };
-        self.save(&wanted.entries, None)?;
-        self.set_routes(wanted).await?;
-        self.save(&[], None)
+        self.reconcile(None).await
     }
 
     /// See [`crate::network::Network::refresh`].
@@ -181,7 +162,7 @@ impl Local {
             return Ok(());
         };
         let plan = applied.plan.clone();
-        self.establish(&plan, Find::All).await
+        self.establish(&plan).await
     }
 
     /// See [`crate::network::Network::revert`].
@@ -201,72 +182,81 @@ impl Local {
         self.forget()
     }
 
-    /// Begins with nothing in force, or with what a process before us left on the same device.
-    async fn take_over(&mut self, tun: TunDevice) -> Result<Find, NetError> {
+    /// Begins with nothing in force, or with what a process before us left on the same device. The answer is whether
+    /// there was something.
+    async fn take_over(&mut self, tun: TunDevice) -> Result<bool, NetError> {
         let left = match &self.record {
             Some(path) => load(path)?,
             None => None,
         };
         let Some(left) = left else {
             self.applied = Some(Applied::new(tun));
-            return Ok(Find::New);
+            return Ok(false);
         };
         if left.tun != tun {
             debug!(device = %left.tun.name, "taking back what an earlier process left");
             take_back(left, &mut self.dns).await?;
             self.applied = Some(Applied::new(tun));
-            return Ok(Find::New);
+            return Ok(false);
         }
         info!(device = %tun.name, "taking over what an earlier process set up");
         let mut applied = Applied::new(tun);
         applied.addresses = left.addresses;
-        applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
+        applied.routes = left
+            .routes
+            .into_iter()
+            .map(|route| (route.key(), route))
+            .collect();
         self.dns.adopt(left.dns.into_iter().next_back());
         self.applied = Some(applied);
-        Ok(Find::All)
+        Ok(true)
     }
 
-    async fn establish(&mut self, plan: &NetPlan, find: Find) -> Result<(), NetError> {
+    async fn establish(&mut self, plan: &NetPlan) -> Result<(), NetError> {
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
-        applied.plan = plan.clone();
+        applied.want(plan);
         applied.set_link(kernel, plan).await?;
-        if find == Find::All {
-            applied.keep_present_addresses(kernel).await?;
-        }
-        applied.add_addresses(kernel, plan).await?;
         let tun = applied.tun.clone();
-        let wanted = self.find(find).await?;
         let names = self.dns.prepare(&tun, &plan.dns).await?;
-        self.save(&wanted.entries, names.as_ref())?;
-        self.set_routes(wanted).await?;
-        let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
-            return Ok(());
-        };
-        if applied.drop_addresses(kernel, plan).await? {
-            let wanted = self.find(Find::All).await?;
-            self.set_routes(wanted).await?;
-        }
+        self.reconcile(names.as_ref()).await?;
         self.dns.put_in_force(names, &plan.dns).await?;
-        self.save(&[], None)
+        self.save(None, &World::default(), &Desired::default())
     }
 
-    async fn find(&mut self, find: Find) -> Result<Wanted, NetError> {
-        let mut wanted = Wanted::default();
+    /// Makes what is desired what is there, and reads it back: the kernel takes some things along with others, and other
+    /// programs act at the same time.
+    async fn reconcile(&mut self, names: Option<&DnsInForce>) -> Result<(), NetError> {
         let stays = self.staying_outside().await;
-        let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
-            return Ok(wanted);
-        };
-        let mut finder = Finder::new(kernel, applied, find);
-        for wish in requested_routes::of_plan(&applied.plan, &stays) {
-            wanted.entries.extend(finder.fulfil(wish).await?);
+        for _ in 0..MOST_ROUNDS {
+            let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
+                return Ok(());
+            };
+            let world = applied.observe(kernel).await?;
+            let desired = if self.adopted {
+                beside_adopted(applied, kernel, &world).await?
+            } else {
+                applied.desire(kernel, &world, &stays).await?
+            };
+            let changes = reconcile::reconcile(&desired, &world.ours);
+            if changes.is_empty() {
+                return Ok(());
+            }
+            self.save(names, &world, &desired)?;
+            let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
+                return Ok(());
+            };
+            applied.perform(kernel, &changes).await?;
         }
-        wanted.seen = finder.into_seen().await?;
-        Ok(wanted)
+        let error = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another program changes them at the same time",
+        );
+        Err(NetError::new("put in force", "the routes", error))
     }
 
-    /// The addresses that stay outside of the tunnel, beside those that the plan names.
+    /// The addresses that stay outside of the tunnel, the server's first.
     async fn staying_outside(&mut self) -> Vec<IpAddr> {
         let Some(applied) = &self.applied else {
             return Vec::new();
@@ -274,7 +264,8 @@ impl Local {
         let (tunnel, plan) = (applied.tun.index, &applied.plan);
         let (dns, dhcp) = (plan.bypass_dns, plan.bypass_dhcp);
         let inside: Vec<IpAddr> = plan.dns.servers.iter().map(|it| it.address.ip()).collect();
-        let mut stays = applied.protected.clone();
+        let named = plan.bypass.iter().chain(&applied.protected);
+        let mut stays: Vec<IpAddr> = named.map(IpAddr::to_canonical).collect();
         if dns {
             let servers = self.dns.servers_outside(tunnel).await;
             stays.extend(servers.into_iter().filter(|it| !inside.contains(it)));
@@ -285,55 +276,34 @@ impl Local {
         stays
     }
 
-    /// All routes that were adopted, and one to the address.
-    async fn beside_adopted(&self, address: IpAddr) -> Result<Wanted, NetError> {
-        let mut wanted = Wanted::default();
-        let (Some(applied), Some(kernel)) = (&self.applied, &self.kernel) else {
-            return Ok(wanted);
-        };
-        wanted.entries.clone_from(&applied.routes);
-        let mut finder = Finder::new(kernel, applied, Find::New);
-        wanted.entries.extend(
-            finder
-                .fulfil(requested_routes::RouteWish::Bypass(address))
-                .await?,
-        );
-        Ok(wanted)
-    }
-
-    async fn set_routes(&mut self, wanted: Wanted) -> Result<(), NetError> {
-        let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
-            return Ok(());
-        };
-        applied
-            .set_routes(kernel, wanted.entries, wanted.seen.as_deref())
-            .await
-    }
-
-    /// Records what is in force and what is about to be.
-    fn save(&self, coming: &[Entry], names: Option<&DnsInForce>) -> Result<(), NetError> {
+    /// Records what is in force and what is about to be, before the kernel is asked.
+    fn save(
+        &self,
+        names: Option<&DnsInForce>,
+        world: &World,
+        coming: &Desired,
+    ) -> Result<(), NetError> {
         let (Some(path), Some(applied)) = (&self.record, &self.applied) else {
             return Ok(());
         };
-        let mut routes: Vec<_> = applied
-            .routes
-            .iter()
-            .chain(coming)
-            .filter(|entry| entry.owner == Owner::Us)
-            .map(|entry| entry.route)
-            .collect();
-        routes.dedup();
+        let table = own_table(applied.tun.index);
+        let mut routes: Vec<KernelRoute> = Vec::new();
+        let mut keys = HashSet::new();
+        let all = applied.routes.values().chain(&world.ours.routes);
+        for route in all.chain(&coming.routes) {
+            if route.table != table && keys.insert(route.key()) {
+                routes.push(*route);
+            }
+        }
+        let mut addresses = applied.addresses.clone();
+        let missing = |it: &&DeviceAddress| !applied.addresses.contains(it);
+        addresses.extend(coming.addresses.iter().filter(missing));
+        let dns = self.dns.in_force().into_iter().chain(names);
         let record = Record {
             tun: applied.tun.clone(),
-            addresses: applied.addresses.clone(),
+            addresses,
             routes,
-            dns: self
-                .dns
-                .in_force()
-                .into_iter()
-                .chain(names)
-                .cloned()
-                .collect(),
+            dns: dns.cloned().collect(),
         };
         record
             .save(path)
@@ -345,11 +315,31 @@ impl Local {
     }
 }
 
-/// Routes to set, and the routes there are if all of them were looked at.
-#[derive(Debug, Default)]
-struct Wanted {
-    entries: Vec<Entry>,
-    seen: Option<Vec<route::SeenRoute>>,
+/// All that was adopted, and routes to the protected addresses beside it.
+async fn beside_adopted(
+    applied: &mut Applied,
+    kernel: &Kernel,
+    world: &World,
+) -> Result<Desired, NetError> {
+    let protected = applied.protected.clone();
+    let mut plan = applied.desire(kernel, world, &protected).await?;
+    let hosts = std::mem::take(&mut plan.routes);
+    plan.addresses.clone_from(&world.ours.addresses);
+    plan.rules.clone_from(&world.ours.rules);
+    let mut all = Vec::new();
+    for rule in &world.ours.rules {
+        let of_family = |route: &&KernelRoute| route.destination.addr().is_ipv6() == rule.v6;
+        let table = rule.table;
+        all.extend(
+            hosts
+                .iter()
+                .filter(of_family)
+                .map(|route| KernelRoute { table, ..*route }),
+        );
+    }
+    all.extend(hosts.iter().chain(&world.ours.routes));
+    plan.set_routes(all);
+    Ok(plan)
 }
 
 /// Takes back what a process that died left in force, by the record that it kept. Says whether there was a record.
@@ -391,7 +381,11 @@ async fn take_back(left: Record, dns: &mut Dns) -> Result<(), NetError> {
         }
     }
     let mut applied = Applied::new(left.tun);
-    applied.routes = left.routes.into_iter().map(Entry::left_over).collect();
+    applied.routes = left
+        .routes
+        .into_iter()
+        .map(|route| (route.key(), route))
+        .collect();
     if same_device {
         applied.addresses = left.addresses;
     }
@@ -412,3 +406,6 @@ fn load(path: &Path) -> Result<Option<Record>, NetError> {
 fn forget(path: &Path) -> Result<(), NetError> {
     Record::forget(path).map_err(|error| NetError::new("remove the record", path.display(), error))
 }
+
+/// So often the result is read back and put right; more means that another program fights for the same routes.
+const MOST_ROUNDS: usize = 6;

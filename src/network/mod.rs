@@ -1,6 +1,7 @@
 //! What the tunnel needs of the host: addresses, routes, rules, DNS, the kill switch; put in force, followed, taken back.
 
 pub mod applied;
+pub mod desired;
 pub mod dhcp_servers;
 pub mod dns;
 pub mod error;
@@ -13,13 +14,14 @@ pub mod monitor;
 pub mod netcfg;
 pub mod netlink;
 pub mod next_hop;
-pub mod next_hops;
 pub mod outside;
+pub mod reconcile;
 pub mod record;
 pub mod record_file;
 pub mod requested_routes;
 pub mod resolver;
 pub mod route;
+pub mod rule;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,7 +29,7 @@ use std::path::PathBuf;
 pub use error::NetError;
 pub use local::{Local, LocalOptions, cleanup};
 pub use netcfg::{Remote, RemoteDevice, SocketNeeds};
-pub(crate) use netlink::{Kernel, Listener};
+pub(crate) use netlink::{Kernel, Listener, Notice};
 pub(crate) use outside::{Outside, find as outside_way};
 
 pub use crate::systemd::unit::NetworkBy;

@@ -19,7 +19,7 @@ use zbus::Connection;
 use zbus::fdo::DBusProxy;
 
 use crate::bus;
-use crate::network::{Kernel, Listener, Outside, outside_way};
+use crate::network::{Kernel, Listener, Notice, Outside, outside_way};
 use crate::systemd::resolved;
 
 /// What has changed around us.
@@ -31,6 +31,8 @@ pub enum NetworkChange {
     Moved,
     /// systemd-resolved has started again and knows nothing of our link.
     ResolverRestarted,
+    /// Routes or rules of the host have changed, while the way to the server is as before.
+    RoutesChanged,
     /// The machine has slept for so long.
     Resumed(Duration),
     /// The machine is about to sleep.
@@ -75,6 +77,7 @@ impl NetworkMonitor {
             losses: 0,
             clock: SleepClock::start(),
             suspending: false,
+            disturbed: false,
         };
         Ok(Self {
             reports,
@@ -122,6 +125,8 @@ struct Watcher {
     clock: SleepClock,
     /// logind has announced a sleep that is not over.
     suspending: bool,
+    /// Routes or rules have changed since that was reported.
+    disturbed: bool,
 }
 
 impl Watcher {
@@ -135,11 +140,13 @@ impl Watcher {
                     self.heed().await;
                 }
                 more = changed.next() => {
-                    if more.is_none() {
-                        return;
-                    }
+                    let Some(notice) = more else { return };
+                    self.hear_of(notice);
                     self.settle(&mut changed).await;
-                    self.compare().await;
+                    let reported = self.compare().await;
+                    if std::mem::take(&mut self.disturbed) && !reported {
+                        self.report(NetworkChange::RoutesChanged).await;
+                    }
                 }
                 Some(change) = signals.recv() => self.hear(change).await,
                 () = self.clock.jumped() => self.wake(false).await,
@@ -154,7 +161,10 @@ impl Watcher {
                 self.suspending = true;
                 self.report(signal).await;
             }
-            NetworkChange::Lost | NetworkChange::Moved | NetworkChange::ResolverRestarted => {
+            NetworkChange::Lost
+            | NetworkChange::Moved
+            | NetworkChange::ResolverRestarted
+            | NetworkChange::RoutesChanged => {
                 self.report(signal).await;
             }
         }
@@ -203,9 +213,21 @@ impl Watcher {
         })
     }
 
-    async fn compare(&mut self) {
+    /// Takes note of what may take traffic out of the tunnel. What the kernel does to the tunnel's own subnet is not.
+    fn hear_of(&mut self, notice: Notice) {
+        let tunnel = self.to_watch.borrow().tunnel;
+        self.disturbed |= tunnel.is_some()
+            && match notice {
+                Notice::Other => false,
+                Notice::Subnet(interface) => interface != tunnel,
+                Notice::Route | Notice::Rule => true,
+            };
+    }
+
+    /// Reports what has become of the way to the server. The answer is whether there was something to report.
+    async fn compare(&mut self) -> bool {
         if self.begin_anew().await {
-            return;
+            return false;
         }
         let mut way = self.look().await;
         let changed = match (&self.way, &way) {
@@ -224,7 +246,7 @@ impl Watcher {
         }
         if !changed {
             self.way = way;
-            return;
+            return false;
         }
         info!(
             interface = way.as_ref().map(Outside::interface),
@@ -237,6 +259,7 @@ impl Watcher {
         };
         self.way = way;
         self.report(change).await;
+        true
     }
 
     /// Waits until the kernel has said nothing for a moment: one event of the real world is many messages. What is to be
@@ -251,7 +274,7 @@ impl Watcher {
                     self.heed().await;
                 }
                 more = tokio::time::timeout(QUIET, changed.next()) => match more {
-                    Ok(Some(_)) => {}
+                    Ok(Some(notice)) => self.hear_of(notice),
                     Ok(None) | Err(_) => return,
                 },
             }

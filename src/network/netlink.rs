@@ -14,12 +14,17 @@ use netlink_packet_core::{
     NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::{
+    RouteAttribute, RouteFlag, RouteMessage, RouteProtocol, RouteType,
+};
 use netlink_sys::{AsyncSocket, SocketAddr};
 use rtnetlink::Handle;
 use rtnetlink::constants::{
     RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK,
 };
 use tokio::task::JoinHandle;
+
+use crate::network::route::ROUTE_PROTOCOL;
 
 /// A connection to the kernel's routing part, in the network namespace of the thread that opened it.
 #[derive(Debug)]
@@ -28,8 +33,21 @@ pub(crate) struct Kernel {
     driver: JoinHandle<()>,
 }
 
-/// Something has changed, again and again.
-pub(crate) type Listener = BoxStream<'static, ()>;
+/// What has changed, again and again.
+pub(crate) type Listener = BoxStream<'static, Notice>;
+
+/// What the kernel tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A link, an address, or a route of ours that is new.
+    Other,
+    /// A route of somebody else came or went, or one of ours went.
+    Route,
+    /// The kernel changed the route of a subnet of this interface.
+    Subnet(Option<u32>),
+    /// A rule went.
+    Rule,
+}
 
 /// How a request is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,15 +82,19 @@ impl Kernel {
             | RTMGRP_IPV4_ROUTE
             | RTMGRP_IPV6_IFADDR
             | RTMGRP_IPV6_ROUTE;
-        connection
-            .socket_mut()
-            .socket_mut()
-            .bind(&SocketAddr::new(0, groups))?;
+        let socket = connection.socket_mut().socket_mut();
+        socket.bind(&SocketAddr::new(0, groups))?;
+        for group in [RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE] {
+            socket.add_membership(group)?;
+        }
         let this = Self {
             handle,
             driver: tokio::spawn(connection),
         };
-        Ok((this, unsolicited.map(|_| ()).boxed()))
+        Ok((
+            this,
+            unsolicited.map(|(message, _)| notice(&message)).boxed(),
+        ))
     }
 
     /// Sends one request and collects what comes back.
@@ -107,6 +129,46 @@ impl Kernel {
         Ok(got)
     }
 }
+
+fn notice(message: &NetlinkMessage<RouteNetlinkMessage>) -> Notice {
+    match &message.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
+            of_route(route, false)
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(route)) => of_route(route, true),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRule(_)) => Notice::Rule,
+        _ => Notice::Other,
+    }
+}
+
+fn of_route(route: &RouteMessage, gone: bool) -> Notice {
+    let header = &route.header;
+    let is_ours = header.protocol == RouteProtocol::Other(ROUTE_PROTOCOL);
+    let leads_out = !matches!(
+        header.kind,
+        RouteType::Local | RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast
+    );
+    if !leads_out || header.flags.contains(&RouteFlag::Cloned) || (is_ours && !gone) {
+        return Notice::Other;
+    }
+    if header.protocol != RouteProtocol::Kernel {
+        return Notice::Route;
+    }
+    Notice::Subnet(
+        route
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                RouteAttribute::Oif(index) => Some(*index),
+                _ => None,
+            }),
+    )
+}
+
+/// `RTNLGRP_IPV4_RULE` of `linux/rtnetlink.h`.
+const RTNLGRP_IPV4_RULE: u32 = 8;
+/// `RTNLGRP_IPV6_RULE` of `linux/rtnetlink.h`.
+const RTNLGRP_IPV6_RULE: u32 = 19;
 
 impl Drop for Kernel {
     fn drop(&mut self) {

@@ -18,6 +18,12 @@ pub(crate) fn default_way(routes: &[SeenRoute], v6: bool, tunnel: u32) -> Option
     })
 }
 
+/// The interface on whose link an address is, outside of the tunnel: no router is between.
+pub(crate) fn on_link(routes: &[SeenRoute], address: IpAddr, tunnel: u32) -> Option<u32> {
+    let way = best_way(routes, address, tunnel)?;
+    way.gateway.is_none().then_some(way.interface)
+}
+
 /// The subnets that can be reached without a router on the interfaces that a default route leads to.
 pub(crate) fn local_subnets(routes: &[SeenRoute], tunnel: u32) -> Vec<(IpNet, Way)> {
     let mut subnets = Vec::new();
@@ -71,7 +77,7 @@ fn usable(routes: &[SeenRoute], tunnel: u32) -> impl Iterator<Item = &SeenRoute>
 
 fn way(seen: &SeenRoute) -> Option<Way> {
     match seen.route.target {
-        Target::Unreachable => None,
+        Target::Throw | Target::Unreachable => None,
         Target::Way(way) => Some(way),
     }
 }
@@ -108,6 +114,7 @@ mod tests {
             },
             ours: false,
             of_address: gateway.is_none(),
+            learned: crate::network::route::Learned::No,
             alive: true,
         }
     }

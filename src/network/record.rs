@@ -45,7 +45,7 @@ impl Recorded for Record {
         }
         for route in &self.routes {
             let (interface, gateway) = match route.target {
-                Target::Unreachable => (None, None),
+                Target::Throw | Target::Unreachable => (None, None),
                 Target::Way(way) => (Some(way.interface), way.gateway),
             };
             let destination = route.destination.to_string();

@@ -1,4 +1,4 @@
-//! A plan's routes as wishes, each still to find its way.
+//! The kernel's routes for what a plan asks for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,52 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::network::next_hop::halves;
 use crate::network::route::{KernelRoute, MAIN_TABLE, Target, Way};
-use openvpn_engine::netplan::{NetPlan, Route};
-
-/// Why a route is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RouteWish {
-    /// IPv4 goes through the tunnel or nowhere.
-    BlockIpv4,
-    /// IPv6 goes through the tunnel or nowhere.
-    BlockIpv6,
-    /// The local subnets are out of reach, but for the router.
-    BlockLocal,
-    /// Packets to this address stay out of the tunnel.
-    Bypass(IpAddr),
-    /// A process before this one put it there.
-    Leftover,
-    /// The plan names it.
-    Planned(Route),
-}
-
-/// All route wishes of a plan, in the order in which they are fulfilled: what must stay outside comes first, so that
-/// no packet of ours is ever caught by the tunnel, then what protects, then what leads inside.
-pub(crate) fn of_plan(plan: &NetPlan, protected: &[IpAddr]) -> Vec<RouteWish> {
-    let mut wishes = Vec::new();
-    for address in plan.bypass.iter().chain(protected) {
-        let wish = RouteWish::Bypass(address.to_canonical());
-        if !wishes.contains(&wish) {
-            wishes.push(wish);
-        }
-    }
-    if plan.block_ipv4 {
-        wishes.push(RouteWish::BlockIpv4);
-    }
-    if plan.block_ipv6 {
-        wishes.push(RouteWish::BlockIpv6);
-    }
-    if plan.block_local {
-        wishes.push(RouteWish::BlockLocal);
-    }
-    for route in &plan.routes {
-        let wish = RouteWish::Planned(route.clone());
-        if !wishes.contains(&wish) {
-            wishes.push(wish);
-        }
-    }
-    wishes
-}
+use openvpn_engine::netplan::Route;
 
 /// The routes that lead `route` into the tunnel. A default route of the main table becomes two halves: they win over
 /// the default route that is there, whatever its metric, and leave it as it is.
@@ -128,22 +83,6 @@ mod tests {
             via: RouteVia::Tunnel(None),
             metric: Some(7),
         }
-    }
-
-    #[test]
-    fn what_stays_outside_comes_before_what_goes_inside() {
-        let plan = NetPlan {
-            bypass: vec!["192.0.2.1".parse().unwrap()],
-            routes: vec![route("10.0.0.0/8")],
-            block_ipv6: true,
-            ..NetPlan::default()
-        };
-
-        let wishes = of_plan(&plan, &["192.0.2.1".parse().unwrap()]);
-
-        assert_eq!(wishes.len(), 3);
-        assert!(matches!(wishes[0], RouteWish::Bypass(_)));
-        assert_eq!(wishes[1], RouteWish::BlockIpv6);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub const ROUTE_PROTOCOL: u8 = 194;
 /// The main routing table.
 pub(crate) const MAIN_TABLE: u32 = 254;
 
+/// The tables of devices begin here.
+pub(crate) const FIRST_OWN_TABLE: u32 = 194_000;
+
+/// What the kernel stores where a route of IPv6 has no metric.
+const DEFAULT_METRIC_OF_IPV6: u32 = 1024;
+
 /// One route of ours, with its way found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KernelRoute {
@@ -38,6 +44,8 @@ pub(crate) struct KernelRoute {
 /// Where a route leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
+    /// To the next table.
+    Throw,
     /// To an error for the sender.
     Unreachable,
     /// Out of an interface.
@@ -61,14 +69,32 @@ pub(crate) struct SeenRoute {
     pub(crate) ours: bool,
     /// The kernel made it for an address of the interface.
     pub(crate) of_address: bool,
+    /// Whether the network that the host is in asked for it.
+    pub(crate) learned: Learned,
     /// Its interface can send.
     pub(crate) alive: bool,
+}
+
+/// Table, destination and metric.
+pub(crate) type RouteKey = (u32, IpNet, Option<u32>);
+
+/// Whether a route is one of the network's that the host is in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// Somebody put it there.
+    #[default]
+    No,
+    /// A DHCP server named it, or a router by an ICMP redirect.
+    Dhcp,
+    /// A router advertised it.
+    RouterAdvertisement,
 }
 
 impl fmt::Display for KernelRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.destination)?;
         match self.target {
+            Target::Throw => write!(f, " (throw)")?,
             Target::Unreachable => write!(f, " (unreachable)")?,
             Target::Way(Way { gateway, interface }) => {
                 if let Some(gateway) = gateway {
@@ -91,6 +117,29 @@ impl KernelRoute {
     /// Whether the route vanishes with this interface.
     pub(crate) fn is_through(&self, index: u32) -> bool {
         matches!(self.target, Target::Way(way) if way.interface == index)
+    }
+
+    /// Whether packets go into the tunnel by it, or nowhere.
+    pub(crate) fn leads_into(&self, tunnel: u32) -> bool {
+        self.target == Target::Unreachable || self.is_through(tunnel)
+    }
+
+    /// With its metric as the kernel stores it: where none is wanted it is 0 for IPv4, 1024 for IPv6.
+    pub(crate) fn normal(self) -> Self {
+        let default = self
+            .destination
+            .addr()
+            .is_ipv6()
+            .then_some(DEFAULT_METRIC_OF_IPV6);
+        Self {
+            metric: self.metric.filter(|metric| *metric != 0).or(default),
+            ..self
+        }
+    }
+
+    /// What the kernel tells routes apart by.
+    pub(crate) fn key(&self) -> RouteKey {
+        (self.table, self.destination, self.normal().metric)
     }
 }
 
@@ -229,11 +278,16 @@ fn message_of(route: &KernelRoute) -> RouteMessage {
             route.destination.addr(),
         )));
     match route.target {
+        Target::Throw => message.header.kind = RouteType::Throw,
         Target::Unreachable => message.header.kind = RouteType::Unreachable,
         Target::Way(Way { gateway, interface }) => {
             message.attributes.push(RouteAttribute::Oif(interface));
             match gateway {
-                None if !v6 => message.header.scope = RouteScope::Link,
+                // By one of scope "link" in a table that counts first, the kernel would look for the next hops of
+                // everybody's routes in the tunnel.
+                None if !v6 && route.table < FIRST_OWN_TABLE => {
+                    message.header.scope = RouteScope::Link;
+                }
                 None => {}
                 Some(IpAddr::V6(gateway)) if !v6 => message
                     .attributes
@@ -257,6 +311,7 @@ fn seen_of(message: &RouteMessage) -> Option<SeenRoute> {
     }
     let target = match header.kind {
         RouteType::Unicast => Target::Way(way_of(message)?),
+        RouteType::Throw => Target::Throw,
         RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit => Target::Unreachable,
         _ => return None,
     };
@@ -276,6 +331,11 @@ fn seen_of(message: &RouteMessage) -> Option<SeenRoute> {
         },
         ours: header.protocol == RouteProtocol::Other(ROUTE_PROTOCOL),
         of_address: header.protocol == RouteProtocol::Kernel,
+        learned: match header.protocol {
+            RouteProtocol::Dhcp | RouteProtocol::IcmpRedirect => Learned::Dhcp,
+            RouteProtocol::Ra => Learned::RouterAdvertisement,
+            _ => Learned::No,
+        },
         alive: ![RouteFlag::Dead, RouteFlag::Linkdown]
             .iter()
             .any(|flag| header.flags.contains(flag)),

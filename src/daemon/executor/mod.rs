@@ -254,6 +254,7 @@ async fn change(changes: &mut Option<NetworkMonitor>) -> Report {
                 NetworkChange::Moved => Report::PathChanged,
                 NetworkChange::ResolverRestarted => Report::ResolverRestarted,
                 NetworkChange::Resumed(slept) => Report::Woke(slept),
+                NetworkChange::RoutesChanged => Report::RoutesChanged,
                 NetworkChange::Suspending => Report::Suspending,
             };
         }

@@ -78,6 +78,8 @@ pub enum Report {
     },
     /// The system's resolver was started again, and knows nothing of our servers.
     ResolverRestarted,
+    /// Somebody changed routes or rules of the host.
+    RoutesChanged,
     /// The machine is about to sleep.
     Suspending,
     /// The device failed under us.

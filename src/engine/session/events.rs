@@ -356,6 +356,13 @@ impl ActiveSession {
         }
     }
 
+    /// Routes of others may take traffic out of the tunnel now, or ours may be gone.
+    pub(super) fn routes_changed(&self, context: &mut Context) {
+        if self.network.plan().is_some() {
+            context.push(Effect::Refresh);
+        }
+    }
+
     /// The path to the server may be another one now.
     pub(super) fn path_changed(&mut self, context: &mut Context, now: Instant) {
         self.remotes.distrust_addresses();

@@ -157,6 +157,7 @@ impl Session {
                 live.resolved(context, now, &lookup, addresses);
             }
             Report::ResolverRestarted => live.resolver_restarted(context),
+            Report::RoutesChanged => live.routes_changed(context),
             Report::Suspending => info!("the machine is about to sleep"),
             Report::TunLost(reason) => live.device_lost(context, now, &reason),
             Report::Tunnel(id, report) => live.on_tunnel(context, now, id, report),

@@ -10,7 +10,7 @@ use crate::network::dns::Resolver;
 use crate::network::{LocalOptions, NetError, Network, TunDevice, cleanup};
 use openvpn_engine::netplan::{DeviceAddress, DnsPlan, DnsServer, NetPlan, Route, RouteVia};
 
-use crate::testing::namespace::{FAR_V4, FAR_V6, SERVER_V4, World};
+use crate::testing::namespace::{FAR_V4, FAR_V6, Namespace, SERVER_V4, World};
 use crate::testing::{in_runtime, skipped, state};
 
 /// A world whose client has a TUN device, and a folder for files.
@@ -73,6 +73,10 @@ impl Stage {
         work: impl FnOnce() -> F + Send,
     ) -> T {
         self.world.client.inside(|| in_runtime(work()))
+    }
+
+    pub(crate) fn client(&self) -> &Namespace {
+        &self.world.client
     }
 
     pub(crate) fn tun(&self) -> TunDevice {
@@ -348,7 +352,6 @@ fn after_a_move_to_another_router_the_server_is_reached_by_it() -> Result<(), Ne
         stage.world.client.ip("route del 0.0.0.0/1");
         stage.world.client.ip("addr del 10.8.0.2/24 dev tunx");
         network.refresh().await?;
-
         assert!(
             stage
                 .world
