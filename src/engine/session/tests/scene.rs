@@ -9,7 +9,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use crate::config::{Environment, PeerInfo};
 use crate::crypto::cipher::Cipher;
 use crate::error::ConnectionError;
-use crate::event::{Ended, Established, Event, KeyTimes, Stage};
+use crate::event::{AuthToken, Ended, Established, Event, KeyTimes, Stage};
 use crate::profile::model::Profile;
 use crate::profile::pushed::PushedOptions;
 use crate::profile::pushed::split::split;
@@ -22,7 +22,7 @@ use crate::session::request::{Refusal, Request};
 use crate::session::saved::Saved;
 use crate::session::status::Status;
 use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
-use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use crate::session::{Autonomy, Known, Lifetime, Policy, ReadyWhen, Registration};
 use crate::settings::PullRules;
 
 /// A session, a clock, and what the session said.
@@ -36,14 +36,20 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(registration: Registration, autonomy: Autonomy) -> Self {
-        Self::after(registration, autonomy, None)
+        Self::given(registration, autonomy, None, None)
     }
 
-    /// A session whose process takes up what an earlier one left.
-    pub(super) fn after(
+    /// A session that acts by itself, whose process takes up what an earlier one left.
+    pub(super) fn after(saved: Option<Saved>) -> Self {
+        Self::given(Registration::None, Autonomy::ByItself, saved, None)
+    }
+
+    /// A session with what its process was given.
+    pub(super) fn given(
         registration: Registration,
         autonomy: Autonomy,
         saved: Option<Saved>,
+        token: Option<AuthToken>,
     ) -> Self {
         let policy = Policy {
             registration,
@@ -53,7 +59,7 @@ impl Scene {
             },
             autonomy,
             about: PeerInfo::default(),
-            lifetime: Lifetime::BeyondProcess(saved),
+            lifetime: Lifetime::BeyondProcess(Box::new(Known { saved, token })),
         };
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
@@ -246,8 +252,11 @@ pub(super) fn profile(persist_tun: bool, password: bool) -> Box<Loaded> {
 }
 
 pub(super) fn profile_with(lines: &str) -> Box<Loaded> {
-    let text = format!("{PROFILE}{lines}");
-    let parsed = Profile::parse("office.ovpn", &text, &mut |file| Err(file.to_owned()));
+    profile_of(&format!("{PROFILE}{lines}"))
+}
+
+pub(super) fn profile_of(text: &str) -> Box<Loaded> {
+    let parsed = Profile::parse("office.ovpn", text, &mut |file| Err(file.to_owned()));
     let (profile, _notes) = parsed.expect("a good profile");
     Box::new(Loaded {
         name: "office".to_owned(),
@@ -256,7 +265,7 @@ pub(super) fn profile_with(lines: &str) -> Box<Loaded> {
 }
 
 /// Enough to connect with; the fingerprint is nobody's.
-const PROFILE: &str = "client
+pub(super) const PROFILE: &str = "client
 remote vpn.example
 connect-retry-max 3
 connect-retry 1 300
