@@ -114,6 +114,12 @@ impl fmt::Display for KernelRoute {
 }
 
 impl KernelRoute {
+    /// Whether the kernel takes two routes for one: it has a single route per destination, table and metric.
+    #[cfg(test)]
+    pub(crate) fn same_key(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+
     /// Whether the route vanishes with this interface.
     pub(crate) fn is_through(&self, index: u32) -> bool {
         matches!(self.target, Target::Way(way) if way.interface == index)

@@ -92,6 +92,44 @@ pub(crate) fn a_question_is_taken_back_when_nobody_needs_the_answer(machine: &Ma
     before.assert_those_of(machine);
 }
 
+pub(crate) fn a_login_is_asked_for_again_where_the_profile_names_another_server(machine: &Machine) {
+    let before = Traces::of(machine);
+    for change in [
+        format!("kill -9 $(systemctl show -P MainPID {UNIT})"),
+        format!("systemctl restart --no-block {UNIT}"),
+        format!("systemctl reload {UNIT}"),
+    ] {
+        machine.sh(&format!("systemctl start --no-block {UNIT}"));
+        answer(machine, PASSWORD);
+        assert_eq!(outcome(machine, UNIT), "active 0 0");
+        write_profile(
+            machine,
+            "login",
+            ONE_TIME_PORT,
+            "auth-user-pass",
+            "client.key",
+        );
+        let other = Process::start(
+            "the capture",
+            machine.on_network("tcpdump").args([
+                "-plnni",
+                "host0",
+                &format!("udp port {ONE_TIME_PORT}"),
+            ]),
+        );
+        other.wait_for("the capture's readiness", |line| {
+            line.contains("listening on")
+        });
+        machine.sh(&change);
+        machine.until("systemd-tty-ask-password-agent --list | grep 'Auth User name for the OpenVPN session login'");
+        let packets = other.count(|line| line.contains(&format!("{SERVER}.{ONE_TIME_PORT}")));
+        assert_eq!(packets, 0, "{change}: {}", other.text());
+        write_profile(machine, "login", PORT, "auth-user-pass", "client.key");
+        machine.sh(&format!("systemctl stop {UNIT}"));
+        before.assert_those_of(machine);
+    }
+}
+
 /// Answers both questions at a terminal; gives what it has shown.
 fn answer(machine: &Machine, password: &str) -> String {
     let agent = Process::start_on_terminal(

@@ -116,6 +116,7 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     let _server = login::serve(&machine);
     login::an_agent_answers_and_a_wrong_password_fails_once(&machine);
     login::a_question_is_taken_back_when_nobody_needs_the_answer(&machine);
+    login::a_login_is_asked_for_again_where_the_profile_names_another_server(&machine);
     journal::a_refused_login_is_explained(&machine);
     step.said("answered");
     headless::credentials_answer_for_a_login(&machine);

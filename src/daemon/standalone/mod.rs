@@ -41,14 +41,14 @@ use crate::systemd::credentials::Credentials;
 use crate::systemd::fd_store::Inherited;
 use crate::systemd::notify::Notifier;
 use crate::systemd::unit::Instance;
+use openvpn_engine::event::AuthToken;
 use openvpn_engine::secret::SecretText;
 use openvpn_engine::session::ExitClass;
-use openvpn_engine::session::Saved;
 use openvpn_engine::session::Session;
 use openvpn_engine::session::Status;
 use openvpn_engine::session::Summary;
 use openvpn_engine::session::{Attention, InputGroup, Question, Visibility};
-use openvpn_engine::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use openvpn_engine::session::{Autonomy, Known, Lifetime, Policy, ReadyWhen, Registration};
 
 /// Runs the session of an instance whose profile is in `/etc`. `log` is given where the profile may set the level.
 ///
@@ -100,7 +100,10 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<Exi
         ready: ReadyWhen::Connected,
         autonomy: Autonomy::ByItself,
         about: client_identity::ourselves(),
-        lifetime: Lifetime::BeyondProcess(known(&credentials, &mut inherited)),
+        lifetime: Lifetime::BeyondProcess(Box::new(Known {
+            saved: stored_session::from_store(&mut inherited),
+            token: given_token(&credentials),
+        })),
     };
     let session = Session::new(policy, environment());
     let front = Agents {
@@ -120,17 +123,12 @@ pub async fn run(instance: &Instance, log: Option<LogControl>) -> io::Result<Exi
     }
 }
 
-/// What the process before this one knew of the login; else the token among the credentials.
-fn known(credentials: &Credentials, inherited: &mut Inherited) -> Option<Saved> {
-    let mut saved = stored_session::from_store(inherited);
-    let given = credential_answers::token(credentials).unwrap_or_else(|error| {
+/// The token among the credentials.
+fn given_token(credentials: &Credentials) -> Option<AuthToken> {
+    credential_answers::token(credentials).unwrap_or_else(|error| {
         warn!(%error, "the token is not used");
         None
-    });
-    if let Some(token) = given {
-        saved.get_or_insert_default().token.get_or_insert(token);
-    }
-    saved
+    })
 }
 
 /// Says that there is no profile, to the journal and to the service manager.

@@ -64,7 +64,7 @@ impl Scene {
                 Autonomy::Commanded
             },
             about: PeerInfo::default(),
-            lifetime: Lifetime::BeyondProcess(None),
+            lifetime: Lifetime::BeyondProcess(Box::default()),
         };
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),

@@ -4,6 +4,7 @@ pub(crate) mod cipher_list;
 pub(crate) mod dns;
 pub mod document;
 pub(crate) mod error;
+pub(crate) mod identity;
 pub(crate) mod interpret;
 pub(crate) mod lexer;
 pub(crate) mod model;
@@ -18,6 +19,7 @@ mod value;
 
 pub use self::document::{differences_markdown, options_markdown, overrides_markdown, roff};
 pub use self::error::{Note, Place, ProfileError};
+pub use self::identity::ProfileIdentity;
 pub use self::interpret::Examined;
 pub use self::lexer::lex;
 pub use self::model::{

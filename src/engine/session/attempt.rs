@@ -32,6 +32,8 @@ impl ActiveSession {
             Err(error) => return self.no_template(context, now, error),
         }
         if !self.login.missing().is_empty() || self.proxy_login.missing().is_some() {
+            // Nothing carries the traffic until somebody has answered.
+            self.release_network(context);
             return self.ask(context);
         }
         if self.network.is_busy() || (!self.keeps_network() && !self.network.is_absent()) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use rustls::crypto::SecureRandom;
 
 use super::super::config::{Environment, PeerInfo};
+use super::super::event::AuthToken;
 use super::effect::Effect;
 use super::event_counters::EventCounters;
 use super::saved::Saved;
@@ -31,10 +32,19 @@ pub struct Policy {
 /// Whether a session outlives its process.
 #[derive(Debug)]
 pub enum Lifetime {
-    /// It is saved, and may have been before.
-    BeyondProcess(Option<Saved>),
+    /// It is saved.
+    BeyondProcess(Box<Known>),
     /// It ends with it.
     Process,
+}
+
+/// What is known of the login before the profile is read.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What an earlier process left, for whatever profile.
+    pub saved: Option<Saved>,
+    /// A token to log in with where nothing was left for this profile.
+    pub token: Option<AuthToken>,
 }
 
 /// Who takes us on.
@@ -74,8 +84,7 @@ pub enum Autonomy {
 pub(super) struct Context {
     pub(super) autonomy: Autonomy,
     pub(super) about: PeerInfo,
-    /// What an earlier process left.
-    pub(super) saved: Option<Saved>,
+    pub(super) known: Box<Known>,
     saves: bool,
     pub(super) environment: Environment,
     pub(super) questions: UserInputQueue,
@@ -90,14 +99,14 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(policy: &mut Policy, environment: Environment) -> Self {
         let lifetime = std::mem::replace(&mut policy.lifetime, Lifetime::Process);
-        let (saves, saved) = match lifetime {
-            Lifetime::BeyondProcess(saved) => (true, saved),
-            Lifetime::Process => (false, None),
+        let (saves, known) = match lifetime {
+            Lifetime::BeyondProcess(known) => (true, known),
+            Lifetime::Process => (false, Box::default()),
         };
         Self {
             autonomy: policy.autonomy,
             about: policy.about.clone(),
-            saved,
+            known,
             saves,
             environment,
             questions: UserInputQueue::default(),

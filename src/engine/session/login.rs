@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::super::config::Credentials;
 use super::super::error::DynamicChallenge;
 use super::super::event::AuthToken;
+use super::super::profile::identity::ProfileIdentity;
 use super::super::secret::SecretText;
 use super::saved::Saved;
 
@@ -150,14 +151,15 @@ impl Login {
         self.token = self.token.take().or(old.token);
     }
 
-    /// What may outlive the process.
+    /// What may outlive the process, for this profile.
     #[must_use]
-    pub fn remembered(&self) -> Saved {
+    pub fn remembered(&self, profile: ProfileIdentity) -> Saved {
         let password = self
             .password
             .as_ref()
             .filter(|_| !self.rules.forget_password);
         Saved {
+            profile,
             server: None,
             username: self.username.clone(),
             password: password.map(SecretText::duplicate),
@@ -175,7 +177,7 @@ impl Login {
         }
         self.username = self.username.take().or(saved.username);
         self.password = self.password.take().or(saved.password);
-        self.token = saved.token.map(Arc::new);
+        self.token = saved.token.map(Arc::new).or_else(|| self.token.take());
     }
 
     /// Takes the answer to the server's question.

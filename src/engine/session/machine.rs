@@ -318,9 +318,7 @@ impl Session {
     ) {
         let live = outcome.and_then(|loaded| {
             let mut live = ActiveSession::new(&self.context, *loaded)?;
-            if let Some(saved) = self.context.saved.take() {
-                live.restore(saved);
-            }
+            live.restore(&mut self.context);
             live.prepare(&mut self.context)?;
             Ok(live)
         });
@@ -362,7 +360,7 @@ impl Session {
         let fresh = outcome.and_then(|loaded| ActiveSession::new(context, *loaded));
         match fresh {
             Ok(mut fresh) => {
-                fresh.inherit(*live);
+                fresh.inherit(context, *live);
                 fresh.reconnect(context, now);
                 live = Box::new(fresh);
             }

@@ -41,7 +41,7 @@ pub use self::status::{Status, printable};
 pub use self::tunnel::{Attempt, AttemptId, TunnelOrder, TunnelReport};
 pub use self::user_input::{Attention, CREDENTIALS, InputError, InputGroup, Question, Visibility};
 
-pub use context::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+pub use context::{Autonomy, Known, Lifetime, Policy, ReadyWhen, Registration};
 
 #[cfg(test)]
 mod tests;

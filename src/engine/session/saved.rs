@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::super::event::AuthToken;
+use super::super::profile::identity::ProfileIdentity;
 use super::super::secret::{SecretBytes, SecretText};
 
 /// What outlives the process: enough to come back to the same server without asking anybody. No key is among it: a
 /// process that comes back negotiates anew, so that no nonce can repeat.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Saved {
+    /// Whose login it is; of no use to another profile.
+    pub profile: ProfileIdentity,
     /// The server that we were authenticated by last.
     pub server: Option<SavedServer>,
     /// The user name that was given.
@@ -42,6 +45,18 @@ pub enum SavedError {
 }
 
 impl Saved {
+    /// Nothing is known of the login of this profile.
+    #[must_use]
+    pub const fn nothing(profile: ProfileIdentity) -> Self {
+        Self {
+            profile,
+            server: None,
+            username: None,
+            password: None,
+            token: None,
+        }
+    }
+
     /// The bytes.
     #[must_use]
     pub fn to_bytes(&self) -> SecretBytes {
@@ -63,9 +78,12 @@ impl Saved {
                 fields.push((TOKEN_USERNAME, username.as_bytes()));
             }
         }
-        let size = HEAD.len() + fields.iter().map(|(_, it)| 5 + it.len()).sum::<usize>();
+        let size = HEAD.len()
+            + ProfileIdentity::LEN
+            + fields.iter().map(|(_, it)| 5 + it.len()).sum::<usize>();
         let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(HEAD);
+        bytes.extend_from_slice(self.profile.as_bytes());
         for (tag, content) in fields {
             bytes.push(tag);
             let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
@@ -81,8 +99,9 @@ impl Saved {
     ///
     /// [`SavedError`]; the session begins afresh then.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SavedError> {
-        let mut rest = bytes.strip_prefix(HEAD).ok_or(SavedError::Version)?;
-        let mut saved = Self::default();
+        let rest = bytes.strip_prefix(HEAD).ok_or(SavedError::Version)?;
+        let (profile, mut rest) = rest.split_first_chunk().ok_or(SavedError::Damaged)?;
+        let mut saved = Self::nothing(ProfileIdentity::from_bytes(*profile));
         let mut host = None;
         let mut address = None;
         let mut token = None;
@@ -142,7 +161,7 @@ impl<'a> Field<'a> {
 }
 
 /// What the bytes begin with; the last is the version.
-const HEAD: &[u8] = b"OV3S\x01";
+const HEAD: &[u8] = b"OV3S\x02";
 const HOST: u8 = 1;
 const ADDRESS: u8 = 2;
 const USERNAME: u8 = 3;
@@ -156,6 +175,8 @@ mod tests {
 
     use super::*;
 
+    const PROFILE: [u8; ProfileIdentity::LEN] = [7; ProfileIdentity::LEN];
+
     fn secret() -> impl Strategy<Value = Option<SecretText>> {
         proptest::option::of(".{0,40}".prop_map(SecretText::new))
     }
@@ -163,6 +184,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_saved_comes_back(
+            profile in any::<[u8; ProfileIdentity::LEN]>(),
             host in proptest::option::of(".{1,40}"),
             address in any::<(std::net::IpAddr, u16)>(),
             username in proptest::option::of(".{0,40}"),
@@ -171,6 +193,7 @@ mod tests {
             token_username in proptest::option::of(".{0,40}"),
         ) {
             let saved = Saved {
+                profile: ProfileIdentity::from_bytes(profile),
                 server: host.map(|host| SavedServer { host, address: address.into() }),
                 username,
                 password,
@@ -182,26 +205,31 @@ mod tests {
         #[test]
         fn no_bytes_are_too_strange(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(Saved::from_bytes(&bytes));
-            bytes.splice(0..0, HEAD.iter().copied());
+            bytes.splice(0..0, HEAD.iter().copied().chain(PROFILE));
             drop(Saved::from_bytes(&bytes));
         }
     }
 
     #[test]
     fn another_version_is_not_read() {
-        assert_eq!(Saved::from_bytes(b"OV3S\x02"), Err(SavedError::Version));
-        assert_eq!(Saved::from_bytes(b""), Err(SavedError::Version));
-        assert_eq!(
-            Saved::from_bytes(b"OV3S\x01\x01\0\0\0\x09short"),
-            Err(SavedError::Damaged)
-        );
+        for bytes in [&b"OV3S\x01"[..], b"OV3S\x03", b""] {
+            assert_eq!(Saved::from_bytes(bytes), Err(SavedError::Version));
+        }
+    }
+
+    #[test]
+    fn what_ends_early_is_not_read() {
+        let field: &[u8] = b"\x01\0\0\0\x09short";
+        for bytes in [HEAD.to_vec(), [HEAD, &PROFILE, field].concat()] {
+            assert_eq!(Saved::from_bytes(&bytes), Err(SavedError::Damaged));
+        }
     }
 
     #[test]
     fn unknown_fields_are_left_out() {
         let mut bytes = Saved {
             username: Some("alice".to_owned()),
-            ..Saved::default()
+            ..Saved::nothing(ProfileIdentity::from_bytes(PROFILE))
         }
         .to_bytes()
         .expose()

@@ -9,6 +9,7 @@ mod attempts;
 mod proxy;
 mod scene;
 mod scope;
+mod takeover;
 mod trouble;
 mod walk;
 
@@ -19,7 +20,6 @@ use super::effect::{Effect, Report};
 use super::exit_class::ExitClass;
 use super::network::Step;
 use super::request::{Answer, Refusal, Request};
-use super::saved::Saved;
 use super::status::Status;
 use super::tunnel::TunnelOrder;
 use super::user_input::InputError;
@@ -416,35 +416,6 @@ fn a_challenge_during_the_login_is_answered_on_the_open_connection() {
         scene.said.last(),
         Some(Effect::Tunnel(TunnelOrder::Input(Input::Answer(code)))) if code.expose() == "42"
     ));
-}
-
-#[test]
-fn a_process_that_comes_back_asks_nobody_and_goes_to_the_same_server() {
-    let mut scene = Scene::new(Registration::None, Autonomy::ByItself);
-    scene.report(Report::Profile(Ok(profile(false, true))));
-    for number in 0..2 {
-        let answer = Answer {
-            kind: 1,
-            group: 1,
-            number,
-            value: SecretText::from("x"),
-        };
-        scene.request(Request::ProvideInput(answer)).unwrap();
-    }
-    scene.resolve();
-    scene.push(1500);
-    scene.report(Report::NetworkDone(Some(device())));
-    let kept = scene.said.iter().rev().find_map(|effect| match effect {
-        Effect::Save(kept) => Some(Saved::from_bytes(kept.expose()).unwrap()),
-        _ => None,
-    });
-
-    let mut next = Scene::after(Registration::None, Autonomy::ByItself, kept);
-    next.report(Report::Profile(Ok(profile(false, true))));
-
-    assert!(next.session.questions().is_complete());
-    assert!(next.has_connected_to_server());
-    assert!(!next.said.iter().any(|e| matches!(e, Effect::Resolve(_))));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use crate::config::{ClockTrust, Environment, PeerInfo};
 use crate::crypto::cipher::Cipher;
 use crate::error::ConnectionError;
-use crate::event::{Ended, Established, Event, KeyTimes, Stage};
+use crate::event::{AuthToken, Ended, Established, Event, KeyTimes, Stage};
 use crate::profile::model::Profile;
 use crate::profile::pushed::PushedOptions;
 use crate::profile::pushed::split::split;
@@ -23,7 +23,7 @@ use crate::session::request::{Refusal, Request};
 use crate::session::saved::Saved;
 use crate::session::status::Status;
 use crate::session::tunnel::{AttemptId, TunnelOrder, TunnelReport};
-use crate::session::{Autonomy, Lifetime, Policy, ReadyWhen, Registration};
+use crate::session::{Autonomy, Known, Lifetime, Policy, ReadyWhen, Registration};
 use crate::settings::PullRules;
 
 #[derive(Debug)]
@@ -46,22 +46,28 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(registration: Registration, autonomy: Autonomy) -> Self {
-        Self::after(registration, autonomy, None)
+        Self::given(registration, autonomy, None, None)
     }
 
-    /// A session whose process takes up what an earlier one left.
-    pub(super) fn after(
+    /// A session that acts by itself, whose process takes up what an earlier one left.
+    pub(super) fn after(saved: Option<Saved>) -> Self {
+        Self::given(Registration::None, Autonomy::ByItself, saved, None)
+    }
+
+    /// A session with what its process was given.
+    pub(super) fn given(
         registration: Registration,
         autonomy: Autonomy,
         saved: Option<Saved>,
+        token: Option<AuthToken>,
     ) -> Self {
-        Self::believing(registration, autonomy, saved, None)
+        Self::believing(registration, autonomy, Known { saved, token }, None)
     }
 
     fn believing(
         registration: Registration,
         autonomy: Autonomy,
-        saved: Option<Saved>,
+        known: Known,
         clock_trust: Option<Arc<dyn ClockTrust>>,
     ) -> Self {
         let policy = Policy {
@@ -72,7 +78,7 @@ impl Scene {
             },
             autonomy,
             about: PeerInfo::default(),
-            lifetime: Lifetime::BeyondProcess(saved),
+            lifetime: Lifetime::BeyondProcess(Box::new(known)),
         };
         let environment = Environment {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
@@ -106,14 +112,19 @@ impl Scene {
     /// The same, with a clock that is trusted when this says so.
     pub(super) fn with_clock(lines: &str, trusted: &Arc<AtomicBool>) -> Self {
         let trust: Arc<dyn ClockTrust> = Arc::new(Trust(Arc::clone(trusted)));
-        let mut scene = Self::believing(Registration::None, Autonomy::ByItself, None, Some(trust));
+        let mut scene = Self::believing(
+            Registration::None,
+            Autonomy::ByItself,
+            Known::default(),
+            Some(trust),
+        );
         scene.report(Report::Profile(Ok(profile_with(lines))));
         scene
     }
 
     /// A session whose process found this, left by an earlier one.
     pub(super) fn after_crash(lines: &str, saved: Saved) -> Self {
-        let mut scene = Self::after(Registration::None, Autonomy::ByItself, Some(saved));
+        let mut scene = Self::after(Some(saved));
         scene.report(Report::Profile(Ok(profile_with(lines))));
         scene
     }
@@ -299,8 +310,11 @@ pub(super) fn profile(persist_tun: bool, password: bool) -> Box<Loaded> {
 }
 
 pub(super) fn profile_with(lines: &str) -> Box<Loaded> {
-    let text = format!("{PROFILE}{lines}");
-    let parsed = Profile::parse("office.ovpn", &text, &mut |file| Err(file.to_owned()));
+    profile_of(&format!("{PROFILE}{lines}"))
+}
+
+pub(super) fn profile_of(text: &str) -> Box<Loaded> {
+    let parsed = Profile::parse("office.ovpn", text, &mut |file| Err(file.to_owned()));
     let (profile, _notes) = parsed.expect("a good profile");
     Box::new(Loaded {
         name: "office".to_owned(),
@@ -309,7 +323,7 @@ pub(super) fn profile_with(lines: &str) -> Box<Loaded> {
 }
 
 /// Enough to connect with; the fingerprint is nobody's.
-const PROFILE: &str = "client
+pub(super) const PROFILE: &str = "client
 remote vpn.example
 connect-retry-max 3
 connect-retry 1 300
