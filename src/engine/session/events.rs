@@ -257,6 +257,7 @@ impl ActiveSession {
                 "connected"
             );
             context.announce(Status::Connected);
+            self.last_summary = Some(summary.clone());
             context.push(Effect::Connected(summary.clone()));
             context.reached(ReadyWhen::Connected);
             self.phase = Phase::Connected {
