@@ -283,6 +283,11 @@ async fn not_running(unit: &str, service: &Proxy<'_>) -> String {
     if let Some(known) = known {
         words.push_str(&format!("; the last time: {}", known.meaning));
     }
+    let ended = service.get_property::<u64>("ExecMainExitTimestamp").await;
+    if let Some(ended) = ended.ok().filter(|microseconds| *microseconds > 0) {
+        let time = wall_time::readable(ended / 1_000_000);
+        words.push_str(&format!("; it ended at {time}"));
+    }
     match service.get_property::<String>("StatusText").await {
         Ok(text) if !text.is_empty() => words.push_str(&format!(" ({text})")),
         Ok(_) | Err(_) => {}

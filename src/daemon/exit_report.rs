@@ -6,6 +6,7 @@ use tracing::info;
 
 use crate::daemon::executor::Effects;
 use crate::systemd::exit;
+use crate::systemd::notify::Notifier;
 use openvpn_engine::session::ExitClass;
 
 /// Says it.
@@ -15,6 +16,8 @@ pub async fn say(effects: &Effects, class: ExitClass) {
         Ok(Err(_)) | Err(_) => effects.stats(),
     };
     let status = exit::status_of(class);
+    // The service manager keeps it, and `status` shows it: what was said while the session ran is not true any more.
+    Notifier::default().status(&format!("ended: {}", status.meaning));
     info!(
         reason = status.meaning,
         exit_status = status.code,

@@ -393,7 +393,7 @@ impl<F: FrontEnd> Loop<F> {
                 .map(ToOwned::to_owned),
             device_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             session_name: self.session.host().to_owned(),
-            connection: self.session.summary().map(connection_view),
+            connection: self.session.connected_to().map(connection_view),
             statistics: statistics(&stats, self.session.event_counters()),
             status: self.session.status().clone(),
             status_report: status_report::gather(

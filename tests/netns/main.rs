@@ -26,6 +26,7 @@ mod scene;
 mod trouble;
 mod trouble_proxies;
 mod trouble_scopes;
+mod weather;
 
 use common::needs::{Defer, skipped};
 use common::{capture, client, lines, link, namespace, pki, process, root, state, traffic};

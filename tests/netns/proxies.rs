@@ -268,7 +268,7 @@ fn tinyproxy_leads_to_the_server_with_and_without_a_login() {
 }
 
 #[test]
-fn a_proxy_that_does_not_allow_the_port_ends_it_with_its_words() {
+fn a_proxy_that_does_not_allow_the_port_is_asked_as_often_as_the_profile_allows() {
     if skipped_connecting(&["tinyproxy"]) {
         return;
     }
@@ -276,8 +276,11 @@ fn a_proxy_that_does_not_allow_the_port_ends_it_with_its_words() {
     let _server = hidden_server(&scene, Transport::Tcp);
     let _proxy = tinyproxy(&scene, "");
     let profile = profile(Transport::Tcp, HIDDEN).replace(" 1194\n", " 1195\n");
-    let client = scene.connect(&format!("{profile}http-proxy {FAR_V4} 8888\n"));
+    let client = scene.connect(&format!(
+        "{profile}http-proxy {FAR_V4} 8888\nconnect-retry-max 2\n"
+    ));
     let text = client.fail(UNREACHABLE);
+    assert_eq!(text.matches("the attempt ended").count(), 2, "{text}");
     assert!(text.contains("403"), "{text}");
 }
 

@@ -33,7 +33,7 @@ fn profile() -> String {
 }
 
 /// The server's lines with another certificate.
-fn with_certificate(lines: &str, name: &str) -> String {
+pub(crate) fn with_certificate(lines: &str, name: &str) -> String {
     lines.replace(
         "cert server.crt\nkey server.key",
         &format!("cert {name}.crt\nkey {name}.key"),
@@ -50,7 +50,7 @@ fn beside(lines: &str) -> String {
 }
 
 /// Starts a server that may never serve anybody.
-fn start(scene: &Scene, name: &str, lines: &str) -> Process {
+pub(crate) fn start(scene: &Scene, name: &str, lines: &str) -> Process {
     let config = scene.file(name, lines);
     let mut command = scene.world.server.command("openvpn");
     command
@@ -302,7 +302,7 @@ fn a_full_tunnel_lives_through_garbage() {
 }
 
 /// Answers each datagram with noise.
-const GARBAGE: &str = "
+pub(crate) const GARBAGE: &str = "
 import os, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(('', 1194))
@@ -314,7 +314,7 @@ while True:
 ";
 
 /// Where a library that lies about the time is.
-fn false_clock() -> Option<&'static str> {
+pub(crate) fn false_clock() -> Option<&'static str> {
     [
         "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
         "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",

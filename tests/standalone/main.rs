@@ -17,6 +17,7 @@ mod headless;
 mod journal;
 mod login;
 mod machine;
+mod named;
 mod needs;
 mod neighbours;
 mod people;
@@ -58,6 +59,20 @@ fn debian_13_runs_sessions_over_dbus_broker() {
 #[test]
 fn debian_unstable_runs_sessions_over_dbus_daemon() {
     all("sid", DBUS_DAEMON, 5, Duration::ZERO);
+}
+
+#[test]
+fn every_name_that_systemd_can_escape_is_an_instance() {
+    if let Some(why) = obstacle(&["mmdebstrap", "systemd-nspawn", "openvpn", "openssl"]) {
+        println!("skipped: {why}");
+        return;
+    }
+    for root in ["bookworm", "trixie", "sid"] {
+        let machine = Machine::boot(root, "openvpn", "");
+        let _office = machine.serve();
+        named::profiles_with_spaces_and_umlauts_run(&machine);
+        named::what_can_be_no_profile_fails_once(&machine);
+    }
 }
 
 /// Boots a root after `more` was done to it; starts and stops a session that many times, and has the server be gone for

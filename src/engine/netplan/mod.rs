@@ -63,7 +63,7 @@ impl NetPlan {
     /// Whether it takes all traffic of a family into the tunnel, or keeps it from going anywhere else.
     #[must_use]
     pub fn captures(&self) -> bool {
-        /// `def1` has two halves of all addresses, and IPv6 its 2000::/3.
+        /// `def1` has two halves of all addresses, and IPv6 its `2000::/3`.
         const MOST: u8 = 3;
         let takes_most = |route: &Route| {
             matches!(route.via, RouteVia::Tunnel(_)) && route.destination.prefix_len() <= MOST

@@ -11,7 +11,7 @@ use super::super::pki::validity::Finding;
 use super::super::secret::SecretText;
 use super::backoff::{Backoff, number_below};
 use super::context::{Autonomy, Context};
-use super::effect::{Effect, Loaded};
+use super::effect::{Effect, Loaded, Summary};
 use super::event_counters::CountedEvent;
 use super::exit_class::ExitClass;
 use super::login::Login;
@@ -56,6 +56,8 @@ pub(super) struct ActiveSession {
     pub(super) own_certificate: Vec<Finding>,
     /// Why the attempt that is being ended failed.
     pub(super) unusable: Option<ConnectionError>,
+    /// The connection that stands, or stood last.
+    pub(super) last_summary: Option<Box<Summary>>,
     /// Why the last attempt ended, until one succeeds.
     pub(super) trouble: Option<String>,
     /// The server has postponed its decision on the login of the attempt under way.
@@ -100,6 +102,7 @@ impl ActiveSession {
             last_server: None,
             own_certificate: Vec::new(),
             unusable: None,
+            last_summary: None,
             persist_tun: settings.persist_tun,
             trouble: None,
             login_pending: false,
@@ -116,16 +119,19 @@ impl ActiveSession {
     ///
     /// [`Refusal::ProfileUnusable`], and why.
     pub(super) fn prepare(&mut self, context: &mut Context) -> Result<(), Refusal> {
-        match self.make_template(context) {
-            Ok(()) => {}
-            Err(TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong) => {
-                self.ask_passphrase(context);
-            }
+        let locked = match self.make_template(context) {
+            Ok(()) => false,
+            Err(TemplateError::PassphraseNeeded | TemplateError::PassphraseWrong) => true,
             Err(TemplateError::Unusable(reason)) => {
                 return Err(Refusal::ProfileUnusable(reason));
             }
-        }
+        };
+        // Before any question: front-ends go by what was announced last.
+        context.announce(Status::ProfileLoaded);
         self.ask(context);
+        if locked {
+            self.ask_passphrase(context);
+        }
         Ok(())
     }
 
@@ -185,7 +191,7 @@ impl ActiveSession {
         self.begin(context, now);
     }
 
-    fn announce_attempt(&self, context: &mut Context) {
+    pub(super) fn announce_attempt(&self, context: &mut Context) {
         context.announce(if self.was_connected {
             Status::Reconnecting
         } else {
@@ -304,7 +310,8 @@ impl ActiveSession {
 
     /// Ends the session because the user wants it.
     pub(super) fn disconnect(&mut self, context: &mut Context, now: Instant) {
-        if self.phase.has_attempt() {
+        let is_shown = context.autonomy == Autonomy::Commanded && !self.phase.is_closing();
+        if self.phase.has_attempt() || is_shown {
             info!("disconnecting");
             context.announce(Status::Disconnecting);
         }

@@ -85,6 +85,9 @@ impl ActiveSession {
     }
 
     fn launch(&mut self, context: &mut Context, address: SocketAddr) {
+        if matches!(context.board.last(), Status::AuthenticationFailed(_)) {
+            self.announce_attempt(context);
+        }
         let target = self.remotes.target();
         let drawn = self.template.as_ref();
         let Some(remote) = drawn.and_then(|template| template.remote(target.index)) else {
@@ -247,7 +250,12 @@ impl ActiveSession {
             }
         };
         let delay = delay.max(not_before);
-        if self.was_connected {
+        if matches!(error, ConnectionError::AuthFailed { .. })
+            && context.autonomy == Autonomy::Commanded
+        {
+            // Each refusal is told; the next attempt announces itself.
+            context.announce(Status::AuthenticationFailed(error.to_string()));
+        } else if self.was_connected {
             context.announce(Status::Reconnecting);
         }
         self.release_network(context);

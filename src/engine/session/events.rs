@@ -257,6 +257,7 @@ impl ActiveSession {
                 cipher = %summary.cipher,
                 "connected"
             );
+            self.last_summary = Some(summary.clone());
             context.push(Effect::Connected(summary.clone()));
             context.announce(Status::Connected);
             context.reached(ReadyWhen::Connected);

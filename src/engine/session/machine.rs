@@ -13,7 +13,7 @@ use super::event_counters::EventCounters;
 use super::exit_class::ExitClass;
 use super::network::Device;
 use super::request::{Refusal, Request};
-use super::state::Phase;
+use super::state::{Phase, Then};
 use super::status::Status;
 use super::user_input::UserInputQueue;
 
@@ -259,6 +259,29 @@ impl Session {
         }
     }
 
+    /// The connection that stands, or that a pause has interrupted.
+    #[must_use]
+    pub fn connected_to(&self) -> Option<&Summary> {
+        let State::Active(live) = &self.state else {
+            return None;
+        };
+        match &live.phase {
+            Phase::Connected { .. }
+            | Phase::Paused
+            | Phase::Leaving {
+                then: Then::Pause, ..
+            } => live.last_summary.as_deref(),
+            Phase::Closing { .. }
+            | Phase::Configuring { .. }
+            | Phase::Connecting { .. }
+            | Phase::Failed
+            | Phase::Leaving { .. }
+            | Phase::Ready { .. }
+            | Phase::Resolving { .. }
+            | Phase::Waiting { .. } => None,
+        }
+    }
+
     /// The device, if there is one.
     #[must_use]
     pub fn device(&self) -> Option<&Device> {
@@ -325,7 +348,6 @@ impl Session {
         let registered = match live {
             Ok(live) => {
                 let name = live.loaded.name.clone();
-                self.context.announce(Status::ProfileLoaded);
                 self.state = State::Active(Box::new(live));
                 Ok(name)
             }

@@ -28,7 +28,7 @@ impl ActiveSession {
         context.questions.ask_passphrase();
         context.require_user(Attention::new(
             InputGroup::Passphrase,
-            "the private key needs its passphrase",
+            "Private key passphrase needed",
         ));
         self.wait_for_answers(context);
     }
@@ -90,7 +90,7 @@ impl ActiveSession {
             "a user name is needed"
         } else {
             context.questions.ask_password();
-            "user name and password are needed"
+            "Username/password credentials needed"
         };
         context.require_user(Attention::new(InputGroup::UserPassword, words));
     }

@@ -112,6 +112,10 @@ pub struct Row {
 
 /// What the decision depends on, beside the failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and every combination occurs"
+)]
 pub struct Situation {
     /// The connection stood until now: its end is no word against the remote.
     pub stood: bool,
@@ -348,6 +352,10 @@ const fn after_refused_login(error: &ConnectionError, login: LoginState) -> Next
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most failures lead to the next address"
+)]
 fn after_lost_attempt(error: &ConnectionError, row: &Row, situation: &Situation) -> Next {
     let rounds = match row.patience {
         Patience::None => Some(0),

@@ -105,6 +105,18 @@ pub(super) enum Manner {
 }
 
 impl Phase {
+    /// Whether the session is leaving for good.
+    pub(super) const fn is_closing(&self) -> bool {
+        matches!(
+            self,
+            Self::Closing { .. }
+                | Self::Leaving {
+                    then: Then::Exit(_),
+                    ..
+                }
+        )
+    }
+
     /// Whether the tunnel has an attempt that must be ended before another begins.
     pub(super) const fn has_attempt(&self) -> bool {
         matches!(

@@ -60,5 +60,6 @@ impl ActiveSession {
         self.phase = old.phase;
         self.was_connected = old.was_connected;
         self.last_server = old.last_server;
+        self.last_summary = old.last_summary;
     }
 }

@@ -10,6 +10,10 @@ use crate::profile::model::AuthRetry;
 
 /// What is known of the session when an attempt ends, beside its login and the profile's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and every combination occurs"
+)]
 pub struct Circumstances {
     /// The connection stood until now.
     pub stood: bool,
@@ -24,6 +28,10 @@ pub struct Circumstances {
 }
 
 /// Judges the error that ended an attempt, and makes the login forget what the server no longer takes.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most errors say nothing about the login"
+)]
 pub fn judge(
     error: &ConnectionError,
     login: &mut Login,

@@ -180,7 +180,7 @@ fn a_silent_server_is_asked_ever_more_rarely_and_given_up() {
     });
     world.run(Duration::from_secs(100));
     let asked: Vec<u64> = world.sent.iter().map(|(at, _)| at.as_secs()).collect();
-    assert_eq!(asked, [0, 1, 3, 7, 15, 31]);
+    assert_eq!(asked, [0, 1, 3, 7, 15, 23, 31, 39]);
     assert_eq!(
         world.error(),
         Some(&ConnectionError::NoAnswer { seconds: 40 })

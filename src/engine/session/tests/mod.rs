@@ -6,6 +6,7 @@
 
 mod activity;
 mod attempts;
+mod managed;
 mod proxy;
 mod scene;
 mod scope;
