@@ -228,6 +228,7 @@ impl Local {
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
+        applied.refuse_addresses_in_use(kernel, plan).await?;
         applied.want(plan);
         applied.set_link(kernel, plan).await?;
         let tun = applied.tun.clone();

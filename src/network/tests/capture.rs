@@ -285,3 +285,22 @@ fn what_others_remove_is_put_back() -> Result<(), NetError> {
     stage.assert_as_before();
     Ok(())
 }
+
+#[test]
+fn the_address_of_the_host_or_of_its_router_is_refused_by_name() {
+    if skipped(&[]) {
+        return;
+    }
+    for address in ["10.77.0.1/24", "10.77.0.2/32", "fd77::1/64", "fd77::2/64"] {
+        let stage = Stage::new();
+        let mut plan = redirect();
+        plan.addresses[0].network = address.parse().expect("a network");
+
+        let error = stage
+            .run(async |mut network, tun| network.apply(tun, &plan).await)
+            .expect_err("it is taken");
+
+        assert!(error.to_string().contains(address), "{error}");
+        stage.assert_as_before();
+    }
+}
