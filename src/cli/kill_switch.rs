@@ -59,10 +59,7 @@ fn obey(command: &KillSwitchCommand) -> io::Result<()> {
     let switch = KillSwitch::new(folder);
     match command {
         KillSwitchCommand::Up { allow_lan, .. } => {
-            // What a session has opened already stays open.
-            let mut record = switch.record(instance.name()).unwrap_or_default();
-            record.allow_lan = *allow_lan;
-            switch.up(instance.name(), &record)?;
+            switch.up(instance.name(), *allow_lan)?;
             info!(instance = instance.name(), "the kill switch is up");
         }
         KillSwitchCommand::Down { .. } => {

@@ -116,6 +116,49 @@ impl Applied {
         }
     }
 
+    /// Refuses addresses that are those of this host on the network that it is in, or of its router.
+    pub(crate) async fn refuse_addresses_in_use(
+        &self,
+        kernel: &Kernel,
+        plan: &NetPlan,
+    ) -> Result<(), NetError> {
+        let new = |it: &&DeviceAddress| !self.addresses.contains(it);
+        let new: Vec<&DeviceAddress> = plan.addresses.iter().filter(new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let world = self.observe(kernel).await?;
+        let defaults = world
+            .foreign
+            .iter()
+            .filter_map(|seen| match seen.route.target {
+                Target::Way(way) if seen.route.destination.prefix_len() == 0 && !seen.ours => {
+                    Some(way)
+                }
+                Target::Way(_) | Target::Throw | Target::Unreachable => None,
+            });
+        for way in defaults.filter(|way| way.interface != self.tun.index) {
+            let own = link::addresses(kernel, way.interface)
+                .await
+                .map_err(|error| {
+                    NetError::new("list the addresses beside", &self.tun.name, error)
+                })?;
+            let taken = |address: &IpAddr| {
+                way.gateway == Some(*address) || own.iter().any(|it| it.network.addr() == *address)
+            };
+            for address in &new {
+                if taken(&address.network.addr()) {
+                    let error = io::Error::new(
+                        io::ErrorKind::AddrInUse,
+                        "it is the address of this host or of its router",
+                    );
+                    return Err(NetError::new("add the address", address.network, error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at what is there.
     pub(crate) async fn observe(&self, kernel: &Kernel) -> Result<World, NetError> {
         let mut world = World::default();

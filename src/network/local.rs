@@ -216,13 +216,38 @@ impl Local {
         let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
             return Ok(());
         };
+        applied.refuse_addresses_in_use(kernel, plan).await?;
         applied.want(plan);
         applied.set_link(kernel, plan).await?;
         let tun = applied.tun.clone();
         let names = self.dns.prepare(&tun, &plan.dns).await?;
         self.reconcile(names.as_ref()).await?;
         self.dns.put_in_force(names, &plan.dns).await?;
-        self.save(None, &World::default(), &Desired::default())
+        self.save_or_go_on(None, &World::default(), &Desired::default())
+    }
+
+    /// Records what is coming. Without room for it, what is in force goes on where a record of the device is there: given
+    /// up, all traffic would go outside. What is not in it is found by the device and its own table.
+    fn save_or_go_on(
+        &self,
+        names: Option<&DnsInForce>,
+        world: &World,
+        coming: &Desired,
+    ) -> Result<(), NetError> {
+        let result = self.save(names, world, coming);
+        let (Err(error), Some(path), Some(applied)) = (&result, &self.record, &self.applied) else {
+            return result;
+        };
+        let full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let recorded = || load(path).is_ok_and(|it| it.is_some_and(|it| it.tun == applied.tun));
+        if full && recorded() {
+            warn!(%error, "the record of an earlier moment stays");
+            return Ok(());
+        }
+        result
     }
 
     /// Makes what is desired what is there, and reads it back: the kernel takes some things along with others, and other
@@ -243,7 +268,7 @@ impl Local {
             if changes.is_empty() {
                 return Ok(());
             }
-            self.save(names, &world, &desired)?;
+            self.save_or_go_on(names, &world, &desired)?;
             let (Some(applied), Some(kernel)) = (&mut self.applied, &self.kernel) else {
                 return Ok(());
             };

@@ -33,14 +33,18 @@ pub(crate) trait Recorded: Sized {
 /// The system refuses.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let mut file = OpenOptions::new()
+    let written = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&beside, path)
+        .open(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.inspect_err(|_| {
+        // Where there is no room, nothing half-written stays; the file before is as it was.
+        let _gone = fs::remove_file(&beside);
+    })
 }
 
 /// The file's text; `None` if there is none.

@@ -112,7 +112,8 @@ pub enum RouteVia {
     Gateway(IpAddr),
     /// The way the default route went before the tunnel (`net_gateway`).
     PreviousDefault,
-    /// Into the tunnel; with the gateway inside of it where one is named.
+    /// Into the tunnel; with the gateway inside of it where one is named. Where the device has no address of the
+    /// destination's family: nowhere, and not outside.
     Tunnel(Option<IpAddr>),
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::network::kill_switch::nftables::{Batch, Hook, IPV4, IPV6, Key, Test};
 use openvpn_engine::config::Transport;
+use rustix::fs::{FlockOperation, flock};
 
 /// Where the records are: the sessions' account owns it, so that they can change what they need, and it goes when the
 /// machine is switched off, as the table does.
@@ -25,6 +26,8 @@ const CHAINS: [(&str, Hook); 2] = [("output", Hook::Output), ("forward", Hook::F
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
+/// `NF_CT_STATE_BIT(IP_CT_ESTABLISHED)` and `NF_CT_STATE_BIT(IP_CT_RELATED)`.
+const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 /// Networks that never leave the site: RFC 1918, RFC 3927, RFC 4193, RFC 4291, multicast.
 const LAN: [(&[u8], &[u8]); 5] = [
     (&[10], &[0xff]),
@@ -67,35 +70,55 @@ impl KillSwitch {
         }
     }
 
-    /// Whether the session `name` has it up.
-    #[must_use]
-    pub fn is_up(&self, name: &str) -> bool {
-        self.path(name).is_some_and(|path| path.exists())
-    }
-
-    /// What is recorded for the session `name`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no record, or it can't be read.
-    pub fn record(&self, name: &str) -> io::Result<Record> {
-        let path = self.path(name).ok_or_else(bad_name)?;
-        Ok(Record::from_text(&fs::read_to_string(path)?))
-    }
-
-    /// Puts it up for the session `name`, or changes what that session may reach.
+    /// Puts it up for the session `name`, or changes how it is up. What the session has open stays so.
     ///
     /// # Errors
     ///
     /// When the record can't be written, or the kernel refuses the table; then nothing has changed.
-    pub fn up(&self, name: &str, record: &Record) -> io::Result<()> {
+    pub fn up(&self, name: &str, allow_lan: bool) -> io::Result<()> {
+        let _lock = self.lock()?;
         let path = self.path(name).ok_or_else(bad_name)?;
-        fs::create_dir_all(&self.folder)?;
-        let previous = fs::read(&path).ok();
-        write(&path, record.to_text().as_bytes())?;
+        let known = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // It may be connected already.
+            Err(_) => fs::read_to_string(self.open_path(name)?).unwrap_or_default(),
+        };
+        let mut record = Record::from_text(&known);
+        record.allow_lan = allow_lan;
+        self.set(&path, &record)
+    }
+
+    /// Changes what the session `name` may reach, at once where its kill switch is up, else for when it is put up.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be written, or the kernel refuses the table; then nothing has changed.
+    pub fn open(&self, name: &str, change: impl Fn(&mut Record)) -> io::Result<()> {
+        let _lock = self.lock()?;
+        let open = self.open_path(name)?;
+        let mut record = Record::from_text(&fs::read_to_string(&open).unwrap_or_default());
+        change(&mut record);
+        write(&open, record.to_text().as_bytes())?;
+        let path = self.path(name).ok_or_else(bad_name)?;
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => Record::from_text(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut record = before.clone();
+        change(&mut record);
+        if record == before {
+            return Ok(());
+        }
+        self.set(&path, &record)
+    }
+
+    fn set(&self, path: &Path, record: &Record) -> io::Result<()> {
+        let previous = fs::read(path).ok();
+        write(path, record.to_text().as_bytes())?;
         self.enforce().inspect_err(|_| {
             // The record must not promise what is not in force.
-            let _ = previous.map_or_else(|| fs::remove_file(&path), |text| write(&path, &text));
+            let _ = previous.map_or_else(|| fs::remove_file(path), |text| write(path, &text));
         })
     }
 
@@ -105,11 +128,33 @@ impl KillSwitch {
     ///
     /// When the kernel refuses the change.
     pub fn down(&self, name: &str) -> io::Result<()> {
+        let _lock = self.lock()?;
         match fs::remove_file(self.path(name).ok_or_else(bad_name)?) {
             Ok(()) => self.enforce(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Keeps everybody else from changing records and table, until it is dropped.
+    fn lock(&self) -> io::Result<fs::File> {
+        fs::create_dir_all(&self.folder)?;
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.folder.join(".lock"))?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+
+    /// Where is kept what a session has open, also while its kill switch is down.
+    fn open_path(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.path(name).ok_or_else(bad_name)?;
+        let mut hidden = std::ffi::OsString::from(".open-");
+        hidden.push(path.file_name().unwrap_or_default());
+        Ok(path.with_file_name(hidden))
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -148,11 +193,13 @@ impl Record {
         let leaves_by = |name: &str| vec![interface(Key::OutputInterface, name)];
         let mut rules: Vec<_> = self.device.iter().map(|device| leaves_by(device)).collect();
         if matches!(hook, Hook::Forward) {
-            rules.extend(
-                self.device
-                    .iter()
-                    .map(|device| vec![interface(Key::InputInterface, device)]),
-            );
+            let answers = |device: &String| {
+                vec![
+                    interface(Key::InputInterface, device),
+                    one_of(Key::ConnectionState, ESTABLISHED_OR_RELATED),
+                ]
+            };
+            rules.extend(self.device.iter().map(answers));
             return rules;
         }
         rules.push(leaves_by("lo"));
@@ -233,10 +280,21 @@ impl Record {
     }
 }
 
+/// Any of these bits is set, in the machine's order.
+fn one_of(key: Key, bits: u32) -> Test {
+    Test {
+        key,
+        mask: Some(bits.to_ne_bytes().to_vec()),
+        is: false,
+        value: vec![0; 4],
+    }
+}
+
 fn equal(key: Key, value: &[u8]) -> Test {
     Test {
         key,
         mask: None,
+        is: true,
         value: value.to_vec(),
     }
 }
@@ -246,6 +304,7 @@ fn masked(offset: u32, network: &[u8], mask: &[u8]) -> Test {
     Test {
         key: Key::NetworkHeader(offset, length),
         mask: Some(mask.to_vec()),
+        is: true,
         value: network.to_vec(),
     }
 }
@@ -289,18 +348,32 @@ fn server(address: SocketAddr, transport: Transport) -> Vec<Test> {
 /// What a machine needs to have an address at all: DHCP for both families, neighbour and router discovery.
 fn address_configuration() -> Vec<Vec<Test>> {
     let ports = |from: u16, to: u16| [from.to_be_bytes(), to.to_be_bytes()].concat();
-    let mut rules = vec![
+    let dhcp4 = || {
         vec![
             family(IPV4),
             transport_is(UDP),
             equal(Key::TransportHeader(0, 4), &ports(68, 67)),
-        ],
+        ]
+    };
+    let dhcp6 = || {
         vec![
             family(IPV6),
             transport_is(UDP),
             equal(Key::TransportHeader(0, 4), &ports(546, 547)),
-        ],
-    ];
+        ]
+    };
+    let mut rules = Vec::new();
+    // To the link alone: by broadcast, or to a server that has an address of a site.
+    for (network, mask) in LAN.iter().chain([&(&[0xff_u8; 4][..], &[0xff_u8; 4][..])]) {
+        let mut rule = dhcp4();
+        rule.push(masked(16, network, mask));
+        rules.push(rule);
+    }
+    for (network, mask) in LAN6 {
+        let mut rule = dhcp6();
+        rule.push(masked(24, network, mask));
+        rules.push(rule);
+    }
     for kind in [133_u8, 135, 136] {
         rules.push(vec![
             family(IPV6),
@@ -316,14 +389,18 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     let new = path.with_file_name(name);
-    let mut file = fs::OpenOptions::new()
+    let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&new)?;
-    file.write_all(text)?;
-    fs::rename(&new, path)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text))
+        .and_then(|()| fs::rename(&new, path));
+    written.inspect_err(|_| {
+        // Where there is no room, nothing half-written stays.
+        let _ = fs::remove_file(&new);
+    })
 }
 
 fn bad_name() -> io::Error {

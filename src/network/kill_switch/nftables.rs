@@ -49,6 +49,8 @@ pub(crate) enum Key {
     NetworkProtocol,
     /// TCP, UDP or other: one byte.
     TransportProtocol,
+    /// The state of the connection: four bytes in the machine's order, one bit for each.
+    ConnectionState,
     /// The account that owns the socket: four bytes in the machine's order.
     SocketOwner,
     /// Bytes of the network header: offset and length.
@@ -78,7 +80,9 @@ pub(crate) struct Test {
     pub(crate) key: Key,
     /// Which bits count; all of them where `None`.
     pub(crate) mask: Option<Vec<u8>>,
-    /// What they must be.
+    /// Whether they must be the value, or must not.
+    pub(crate) is: bool,
+    /// The value.
     pub(crate) value: Vec<u8>,
 }
 
@@ -135,7 +139,7 @@ impl Batch {
                     if let Some(mask) = &test.mask {
                         m.and(mask);
                     }
-                    m.compare(&test.value);
+                    m.compare(test.is, &test.value);
                 }
                 m.accept();
             });
@@ -270,6 +274,10 @@ impl Body<'_> {
             Key::NetworkProtocol => self.meta(15),
             Key::TransportProtocol => self.meta(16),
             Key::SocketOwner => self.meta(10),
+            Key::ConnectionState => self.expression("ct", |m| {
+                m.number(1, REGISTER);
+                m.number(2, 0);
+            }),
             Key::NetworkHeader(offset, length) => self.payload(1, offset, length),
             Key::TransportHeader(offset, length) => self.payload(2, offset, length),
         }
@@ -302,10 +310,10 @@ impl Body<'_> {
         });
     }
 
-    fn compare(&mut self, value: &[u8]) {
+    fn compare(&mut self, is: bool, value: &[u8]) {
         self.expression("cmp", |m| {
             m.number(1, REGISTER);
-            m.number(2, 0);
+            m.number(2, u32::from(!is));
             m.nested(3, |m| m.bytes(1, value));
         });
     }

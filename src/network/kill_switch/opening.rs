@@ -42,23 +42,11 @@ impl Exemption {
         self.change(|record| record.device = name.map(ToOwned::to_owned));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Record)) {
+    fn change(&self, change: impl Fn(&mut Record)) {
         let Some(session) = &self.session else {
             return;
         };
-        let switch = KillSwitch::new(Path::new(FOLDER));
-        if !switch.is_up(session) {
-            return;
-        }
-        let changed = switch.record(session).and_then(|before| {
-            let mut record = before.clone();
-            change(&mut record);
-            if record == before {
-                return Ok(());
-            }
-            switch.up(session, &record)
-        });
-        if let Err(error) = changed {
+        if let Err(error) = KillSwitch::new(Path::new(FOLDER)).open(session, change) {
             warn!(%error, "the kill switch stays as it is");
         }
     }

@@ -99,6 +99,9 @@ impl RemotePlan {
             excluded,
         };
         let usable = excluded || self.has(network.address.is_ipv6());
+        if !usable {
+            warn!(%destination, "netcfg makes nothing unreachable: this may go outside of the tunnel");
+        }
         if usable && !self.networks.contains(&network) {
             self.networks.push(network);
         }

@@ -285,3 +285,57 @@ fn what_others_remove_is_put_back() -> Result<(), NetError> {
     stage.assert_as_before();
     Ok(())
 }
+
+#[test]
+fn the_address_of_the_host_or_of_its_router_is_refused_by_name() {
+    if skipped(&[]) {
+        return;
+    }
+    for address in ["10.77.0.1/24", "10.77.0.2/32", "fd77::1/64", "fd77::2/64"] {
+        let stage = Stage::new();
+        let mut plan = redirect();
+        plan.addresses[0].network = address.parse().expect("a network");
+
+        let error = stage
+            .run(async |mut network, tun| network.apply(tun, &plan).await)
+            .expect_err("it is taken");
+
+        assert!(error.to_string().contains(address), "{error}");
+        stage.assert_as_before();
+    }
+}
+
+#[test]
+fn without_room_for_the_record_nothing_new_begins_and_nothing_is_given_up() -> Result<(), NetError>
+{
+    if skipped(&[]) {
+        return Ok(());
+    }
+    let stage = Stage::new();
+    let fill = || {
+        let beside = stage.record().with_extension("new");
+        std::os::unix::fs::symlink("/dev/full", beside).expect("a link can be made");
+    };
+
+    fill();
+    let error = stage
+        .run(async |mut network, tun| network.apply(tun, &redirect()).await)
+        .expect_err("there is no room");
+    assert!(error.to_string().contains("write the record"), "{error}");
+    assert_eq!(stage.way("9.9.9.9"), "cable");
+    stage.run(async |mut network, tun| network.apply(tun, &redirect()).await)?;
+    fill();
+    stage.run(async |mut network, tun| {
+        // The process that follows one that was killed.
+        let mut plan = redirect();
+        plan.routes.push(inside("192.0.2.0/24"));
+        network.apply(tun, &plan).await?;
+        assert_eq!(stage.way("9.9.9.9"), "tunx");
+        assert!(!stage.record().with_extension("new").exists());
+        network.revert().await
+    })?;
+
+    stage.client().ip("link set tunx mtu 1500 down");
+    stage.assert_as_before();
+    Ok(())
+}

@@ -3,5 +3,6 @@
 mod bypass;
 mod capture;
 mod dns;
+mod kill_switch;
 mod local;
 mod monitor;

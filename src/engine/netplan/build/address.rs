@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Notes;
 use crate::netplan::DeviceAddress;
-use crate::profile::tunnel::{Ifconfig4, RouteGateway, Topology, TunnelOptions};
+use crate::profile::tunnel::{Ifconfig4, Ifconfig6, RouteGateway, Topology, TunnelOptions};
 
 /// What the tunnel has.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn of(tunnel: &TunnelOptions, notes: &mut Notes) -> Self {
         let mut addresses = Self::default();
-        if let Some(ifconfig) = tunnel.ifconfig {
+        if let Some(ifconfig) = tunnel.ifconfig.filter(|it| is_usable_v4(*it, notes)) {
             let topology = topology(tunnel, ifconfig, notes);
             addresses
                 .device
@@ -34,10 +34,10 @@ impl Addresses {
         if let Some(RouteGateway::Address(gateway)) = tunnel.route_gateway {
             addresses.gateway4 = Some(gateway);
         }
-        if let Some(ifconfig) = tunnel.ifconfig_ipv6 {
+        if let Some(ifconfig) = tunnel.ifconfig_ipv6.filter(|it| is_usable_v6(*it, notes)) {
             // The far end is not set as peer: that would take the prefix away from our own side.
             addresses.device.push(DeviceAddress {
-                network: ifconfig.network.into(),
+                network: with_sane_prefix(ifconfig.network, notes).into(),
                 peer: None,
             });
             addresses.gateway6 = tunnel.route_ipv6_gateway.or(ifconfig.remote);
@@ -82,6 +82,58 @@ impl Addresses {
         gateway.filter(|gateway| self.is_inside(*gateway))
     }
 }
+
+/// Whether both ends can be those of a tunnel. A netmask as the second end is looked at elsewhere.
+fn is_usable_v4(ifconfig: Ifconfig4, notes: &mut Notes) -> bool {
+    let is_unicast = |it: Ipv4Addr| {
+        !(it.octets()[0] == 0 || it.is_loopback() || it.octets()[0] >= FIRST_MULTICAST)
+    };
+    let mask = as_prefix(ifconfig.second).is_some();
+    for address in [
+        Some(ifconfig.local),
+        Some(ifconfig.second).filter(|_| !mask),
+    ] {
+        if let Some(address) = address.filter(|it| !is_unicast(*it)) {
+            notes.add(
+                "ifconfig",
+                format!("{address} cannot be an address of a tunnel"),
+            );
+            return false;
+        }
+    }
+    true
+}
+
+fn is_usable_v6(ifconfig: Ifconfig6, notes: &mut Notes) -> bool {
+    let address = ifconfig.network.addr();
+    let usable = !(address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || address.to_ipv4_mapped().is_some());
+    if !usable {
+        notes.add(
+            "ifconfig-ipv6",
+            format!("{address} cannot be an address of a tunnel"),
+        );
+    }
+    usable
+}
+
+/// With an address comes a route to its subnet, which must not be most of the world: no site has as much.
+fn with_sane_prefix(network: Ipv6Net, notes: &mut Notes) -> Ipv6Net {
+    if network.prefix_len() >= SHORTEST_IPV6_PREFIX {
+        return network;
+    }
+    let text =
+        format!("the prefix of {network} is too short for a subnet: the address is taken alone");
+    notes.add("ifconfig-ipv6", text);
+    network.addr().into()
+}
+
+/// 224.0.0.0 and what follows is no single host's.
+const FIRST_MULTICAST: u8 = 224;
+/// Providers get no more than this.
+const SHORTEST_IPV6_PREFIX: u8 = 16;
 
 /// The topology, corrected where the second address shows that it cannot be.
 fn topology(tunnel: &TunnelOptions, ifconfig: Ifconfig4, notes: &mut Notes) -> Topology {

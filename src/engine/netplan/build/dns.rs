@@ -40,6 +40,7 @@ pub(super) fn plan(
             .collect();
     }
     let mut plan = gathered.plan;
+    plan.servers.retain(|server| is_usable(server, notes));
     if profile.preferences.dns == DnsUse::Tunnel {
         if plan.routing_domains.is_empty() {
             plan.routing_domains.clone_from(&plan.search_domains);
@@ -67,6 +68,20 @@ pub(super) fn plan(
         plan.routing_domains.clear();
     }
     plan
+}
+
+/// Whether a server can be one: its address is some single host's.
+fn is_usable(server: &DnsServer, notes: &mut Notes) -> bool {
+    let address = server.address.ip();
+    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    let usable = !(address.is_unspecified() || address.is_multicast() || broadcast);
+    if !usable {
+        notes.add(
+            "dns",
+            format!("{address} cannot be a name server's address"),
+        );
+    }
+    usable
 }
 
 /// No redirection of either family.

@@ -58,24 +58,42 @@ impl<'a> Routes<'a> {
                     .map(|route| self.add(route)),
             };
             match added {
-                Ok(()) => {}
+                Ok(()) => self.note_unreachable(option, notes),
                 Err(why) => notes.add("route", format!("{} is left out: {why}", shown(option))),
             }
         }
         let Some(redirect) = self.tunnel.redirect.filter(Redirect::default_route) else {
             return;
         };
-        if redirect.ipv4 && self.addresses.has_ipv4() {
+        if redirect.ipv4 {
             self.add_everything(&ALL_IPV4);
         }
-        if redirect.ipv6 && self.addresses.has_ipv6() {
+        if redirect.ipv6 {
             self.add_everything(&ALL_IPV6);
         }
-        if redirect.ipv6 && !self.addresses.has_ipv6() {
-            notes.add(
-                "redirect-gateway",
-                "IPv6 is not redirected: the tunnel has no IPv6 address",
+        for (wanted, has, name) in [
+            (redirect.ipv4, self.addresses.has_ipv4(), "IPv4"),
+            (redirect.ipv6, self.addresses.has_ipv6(), "IPv6"),
+        ] {
+            if wanted && !has {
+                let text = format!("{name} is unreachable: the tunnel has no {name} address");
+                notes.add("redirect-gateway", text);
+            }
+        }
+    }
+
+    /// A route of a family that the tunnel does not carry is still wanted: what it names must not go outside.
+    fn note_unreachable(&self, option: &RouteOption, notes: &mut Notes) {
+        let unreachable = self.list.last().is_some_and(|route| {
+            matches!(route.via, RouteVia::Tunnel(_))
+                && !self.addresses.has_family_of(route.destination.addr())
+        });
+        if unreachable && matches!(option.destination, RouteDestination::Network(_)) {
+            let text = format!(
+                "{} is unreachable: the tunnel has no address of this family",
+                shown(option)
             );
+            notes.add("route", text);
         }
     }
 
@@ -162,9 +180,6 @@ impl<'a> Routes<'a> {
             RouteWay::RemoteHost => Err("the server has no address of this family"),
             RouteWay::Address(gateway) if !self.leads_inside(gateway) => {
                 Ok(RouteVia::Gateway(gateway))
-            }
-            _ if !self.addresses.has_family_of(family) => {
-                Err("the tunnel has no address of this family")
             }
             RouteWay::Address(gateway) => Ok(RouteVia::Tunnel(
                 Some(gateway).filter(|it| self.addresses.is_inside(*it)),

@@ -190,9 +190,42 @@ fn gateways_and_their_keywords_are_understood() {
 }
 
 #[test]
-fn a_route_without_an_address_of_its_family_is_left_out_with_a_note() {
+fn a_route_without_an_address_of_its_family_is_not_for_the_way_outside() {
     let (plan, notes) = build(&profile(""), &format!("{IP4},route-ipv6 fd01::/48"), SERVER);
-    assert!(plan.routes.is_empty());
+    assert_eq!(plan.routes.len(), 1);
+    assert_eq!(plan.routes[0].via, RouteVia::Tunnel(None));
+    assert_eq!(notes.len(), 1);
+}
+
+#[test]
+fn addresses_that_no_host_has_are_refused_by_name() {
+    for address in ["0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255"] {
+        let options = format!("{IP6},topology subnet,ifconfig {address} 255.255.255.0");
+        let (plan, notes) = build(&profile(""), &options, SERVER);
+        assert_eq!(plan.addresses.len(), 1, "{address}");
+        assert!(notes[0].text.contains(address), "{}", notes[0].text);
+    }
+    for address in ["::", "::1", "ff02::5", "::ffff:10.0.0.1"] {
+        let options = format!("{IP4},ifconfig-ipv6 {address}/64 fd00::1");
+        let (plan, notes) = build(&profile(""), &options, SERVER);
+        assert_eq!(plan.addresses.len(), 1, "{address}");
+        assert_eq!(notes.len(), 1);
+    }
+    for server in ["0.0.0.0", "224.0.0.5", "255.255.255.255"] {
+        let options = format!("{IP4},dhcp-option DNS {server}");
+        let (plan, notes) = build(&profile(""), &options, SERVER);
+        assert!(plan.dns.servers.is_empty() && notes.len() == 1, "{server}");
+    }
+}
+
+#[test]
+fn an_address_does_not_bring_a_route_to_the_world() {
+    let (plan, notes) = build(
+        &profile(""),
+        &format!("{IP4},ifconfig-ipv6 fd99::2/0 fd99::1"),
+        SERVER,
+    );
+    assert_eq!(plan.addresses[1].network, "fd99::2/128".parse().unwrap());
     assert_eq!(notes.len(), 1);
 }
 
@@ -230,7 +263,7 @@ fn each_flag_of_the_redirection_does_its_part() {
         &format!("{IP4},redirect-gateway ipv6"),
         SERVER,
     );
-    assert_eq!((plan.routes.len(), notes.len()), (2, 1));
+    assert_eq!((plan.routes.len(), notes.len()), (6, 1));
 }
 
 #[test]
