@@ -193,6 +193,11 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
             "it is not tried again"
         );
     }
+    machine.sh("chmod 644 /etc/openvpn3-backend/mixed.ovpn");
+    machine.fails("systemctl start openvpn3-backend@mixed");
+    let journal = machine.sh("journalctl -o cat -u openvpn3-backend@mixed");
+    let warning = "mixed.ovpn: others than its owner can read it, and key is secret";
+    assert!(journal.contains(warning), "{journal}");
 }
 
 fn the_administrator_asks(machine: &Machine) {
