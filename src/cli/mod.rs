@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::mpsc;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use crate::bus;
 use crate::cli::kill_switch::KillSwitchCommand;
@@ -28,10 +28,11 @@ use crate::daemon::check::CheckReport;
 use crate::daemon::client_identity;
 use crate::daemon::environment;
 use crate::daemon::executor::{Effects, Work};
-use crate::daemon::findings;
+use crate::daemon::findings::{self, Finding, Severity};
 use crate::daemon::managed::SessionArgs;
 use crate::daemon::managed::unit::DescribeArgs;
 use crate::daemon::profile_file::ProfileFile;
+use crate::daemon::readable_keys;
 use crate::daemon::session_loop::{FrontEnd, Loop};
 use crate::daemon::signals::Signals;
 use crate::daemon::standalone::exec_steps::{CleanupArgs, PrepareArgs, UpkeepArgs};
@@ -169,8 +170,13 @@ pub struct ConnectArgs {
 #[must_use]
 pub fn check(args: CheckArgs) -> ExitCode {
     let name = args.profile.display().to_string();
+    let readable = readable_keys::warnings(&args.profile);
     let file = ProfileFile::new(args.profile, args.overrides);
-    let judgement = CheckReport::of(&file, &environment());
+    let mut judgement = CheckReport::of(&file, &environment());
+    let readable = readable.into_iter();
+    judgement
+        .findings
+        .extend(readable.map(|warning| Finding::new(Severity::Note, warning)));
     let usable = judgement.is_usable();
     let text = if args.json {
         findings::json(&name, usable, &judgement.findings)
@@ -195,6 +201,9 @@ pub fn connect(args: ConnectArgs) -> ExitCode {
         NetworkBy::Local | NetworkBy::Netcfg => ForegroundRecord::hold(&args.profile),
         NetworkBy::None => None,
     };
+    for warning in readable_keys::warnings(&args.profile) {
+        warn!("{warning}");
+    }
     let file = ProfileFile::new(args.profile, args.overrides)
         .with_auth_file(args.auth_file)
         .with_log(args.log_level.is_none().then_some(log));

@@ -11,6 +11,7 @@ pub mod network_tasks;
 pub mod profile_bytes;
 pub mod profile_copy;
 pub mod profile_file;
+pub mod readable_keys;
 pub mod session_loop;
 pub mod signals;
 pub mod standalone;

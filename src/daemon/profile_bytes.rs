@@ -1,7 +1,8 @@
 //! The bytes of a profile and of the files that it names: read as far as they may be long, and made text.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use zeroize::Zeroize;
@@ -15,10 +16,10 @@ pub(crate) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> 
     }
     let beside = folder.join(file);
     let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    read_limited(&beside)
+    read_regular(&beside)
         .or_else(|error| {
             if missing(&error) {
-                read_limited(Path::new(file)).map_err(|_| error)
+                read_regular(Path::new(file)).map_err(|_| error)
             } else {
                 Err(error)
             }
@@ -33,12 +34,41 @@ pub(crate) fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>, String> 
         })
 }
 
-/// Reads a file as far as a profile or a file of it may be long.
+/// Reads a regular file as far as a profile or a file of it may be long. For what nobody has named on the command line:
+/// to open a device may do something, and at a FIFO one may wait for ever.
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let regular = |found: &fs::Metadata| {
+        if found.is_dir() {
+            Err(io::Error::from(io::ErrorKind::IsADirectory))
+        } else if found.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file",
+            ))
+        }
+    };
+    regular(&fs::metadata(path)?)?;
+    // Another one may be in its place by now: that is not waited for either.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    regular(&file.metadata()?)?;
+    limited(file)
+}
+
+/// Reads a file as far as a profile or a file of it may be long. It may be a pipe that the user has named.
 pub(crate) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
     }
+    limited(file)
+}
+
+fn limited(file: File) -> io::Result<Vec<u8>> {
     // One byte more than allowed shows that there is more; the room for it is made beforehand, so that no secret is
     // left behind by a vector that grew.
     let mut bytes = Vec::with_capacity(LONGEST + 1);
@@ -133,6 +163,25 @@ const LONGEST: usize = 262_144;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_profile_names_is_read_from_regular_files_and_nothing_is_waited_for() {
+        let root = std::env::temp_dir().join(format!("openvpn3-bytes-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let fifo = root.join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", root.join("device")).unwrap();
+        for name in ["fifo", "device"] {
+            let refused = read_beside(&root, name).unwrap_err();
+            assert!(refused.starts_with("it is no regular file"), "{refused}");
+        }
+        fs::write(root.join("long"), vec![b'x'; LONGEST + 1]).unwrap();
+        let refused = read_beside(&root, "long").unwrap_err();
+        assert!(refused.starts_with("it is longer"), "{refused}");
+        fs::write(root.join("right"), "a key").unwrap();
+        assert_eq!(read_beside(&root, "right").unwrap(), b"a key");
+        fs::remove_dir_all(root).unwrap();
+    }
 
     #[test]
     fn comments_may_be_in_another_encoding_and_nothing_else() {

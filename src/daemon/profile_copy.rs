@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::daemon::profile_bytes::{decoded, read_beside, read_limited};
+use crate::daemon::profile_bytes::{decoded, read_beside, read_regular};
 use openvpn_engine::profile::Profile;
 
 /// What is to be copied.
@@ -35,7 +35,7 @@ impl Gathered {
     /// Reads the profile and every file it names. Never fails: problems are gathered too.
     #[must_use]
     pub fn read(origin: &Path) -> Self {
-        let profile = read_limited(origin)
+        let profile = read_regular(origin)
             .map(Zeroizing::new)
             .map_err(|error| error.to_string());
         let mut this = Self {
@@ -67,6 +67,13 @@ impl Gathered {
         }
         this.files = files;
         this
+    }
+
+    /// Why the profile could not be read, if that is so.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<String> {
+        let problem = self.profile.as_ref().err()?;
+        Some(format!("{}: {problem}", self.origin.display()))
     }
 
     /// Whether `copy` was made of the same.
@@ -195,7 +202,7 @@ impl ProfileCopy {
         if let Ok(problem) = fs::read_to_string(self.folder.join(format!("{name}.problem"))) {
             return Err(problem);
         }
-        read_limited(&self.folder.join(name)).map_err(|error| error.to_string())
+        read_regular(&self.folder.join(name)).map_err(|error| error.to_string())
     }
 }
 

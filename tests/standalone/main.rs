@@ -98,6 +98,7 @@ fn all(root: &str, more: &str, cycles: u32, outage_lasts: Duration) {
     let office = machine.serve();
     step.said("booted");
     story::the_units_are_sound(&machine);
+    story::the_account_cannot_look_into_the_folder_of_the_profiles(&machine);
     story::it_lives_from_enable_to_disable(&machine, &office);
     step.said("lived from enable to disable");
     story::it_needs_no_access_to_the_device_node(&machine);

@@ -30,6 +30,19 @@ pub(crate) fn the_units_are_sound(machine: &Machine) {
     }
 }
 
+pub(crate) fn the_account_cannot_look_into_the_folder_of_the_profiles(machine: &Machine) {
+    let folder = "/etc/openvpn3-backend";
+    assert_eq!(
+        machine.sh(&format!("stat -c '%a %U:%G' {folder}")).trim(),
+        "700 root:root"
+    );
+    machine.sh(&format!("touch {folder}/readable.ovpn"));
+    machine.fails(&format!(
+        "setpriv --reuid openvpn --regid openvpn --init-groups cat {folder}/readable.ovpn"
+    ));
+    machine.sh(&format!("rm {folder}/readable.ovpn"));
+}
+
 pub(crate) fn it_lives_from_enable_to_disable(machine: &Machine, server: &Process) {
     let before = Traces::of(machine);
     machine.sh(&format!("systemctl enable {OFFICE}"));
@@ -122,6 +135,11 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         "/etc/openvpn3-backend/bad.ovpn",
         "client\ndev tun\nremote 192.0.2.1\nca absent.crt\ncipherr X\n",
     );
+    machine.write(
+        "/etc/openvpn3-backend/fifo.ovpn",
+        "client\ndev tun\nremote 192.0.2.1\nca waits.crt\nkey /dev/zero\n",
+    );
+    machine.sh("mkfifo /etc/openvpn3-backend/waits.crt");
     login::write_profile(machine, "mixed", login::PORT, "", "client-rsa.key");
     for (instance, faults) in [
         (
@@ -134,6 +152,13 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
         (
             "none",
             ["there is no profile", "/etc/openvpn3-backend/none.ovpn"],
+        ),
+        (
+            "fifo",
+            [
+                "fifo.ovpn:4:4: ca: the file waits.crt cannot be read: it is no regular file",
+                "fifo.ovpn:5:5: key: the file /dev/zero cannot be read: it is no regular file",
+            ],
         ),
         (
             "mixed",
@@ -168,6 +193,11 @@ pub(crate) fn what_cannot_start_says_why(machine: &Machine) {
             "it is not tried again"
         );
     }
+    machine.sh("chmod 644 /etc/openvpn3-backend/mixed.ovpn");
+    machine.fails("systemctl start openvpn3-backend@mixed");
+    let journal = machine.sh("journalctl -o cat -u openvpn3-backend@mixed");
+    let warning = "mixed.ovpn: others than its owner can read it, and key is secret";
+    assert!(journal.contains(warning), "{journal}");
 }
 
 fn the_administrator_asks(machine: &Machine) {

@@ -22,6 +22,7 @@ use crate::daemon::client_identity;
 use crate::daemon::environment;
 use crate::daemon::executor::{Effects, Work};
 use crate::daemon::managed::profile::ManagedProfiles;
+use crate::daemon::profile_copy::ProfileCopy;
 use crate::daemon::session_loop::{FrontEnd, Loop};
 use crate::daemon::signals::Signals;
 use crate::daemon::standalone;
@@ -137,9 +138,11 @@ fn nothing_left_to_do() -> io::Result<ExitClass> {
     Ok(ExitClass::AsAsked)
 }
 
-/// Whether the instance is one of those that systemd runs by itself.
+/// Whether the instance is one of those that systemd runs by itself: root has copied a profile for it. The account of the
+/// session cannot look into the folder of the profiles.
 fn has_profile(instance: &Instance) -> bool {
-    standalone::profile_lookup::profile(Path::new("/"), &instance.profile_name()).is_ok()
+    let copy = ProfileCopy::find(&standalone::profile_lookup::copy_folder(instance));
+    copy.is_some_and(|copy| matches!(copy.origin(), Ok(Some(_))))
 }
 
 /// What a session that a session manager drives begins with.

@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::bus;
 use crate::daemon::profile_copy::{self, Gathered};
+use crate::daemon::readable_keys;
 use crate::daemon::standalone::{profile_lookup, reload};
 use crate::log;
 use crate::network;
@@ -98,7 +99,12 @@ pub fn prepare(args: &PrepareArgs) -> ExitCode {
 fn copy(instance: &Instance) -> io::Result<()> {
     let gathered = profile_lookup::profile(Path::new("/"), &instance.profile_name())
         .ok()
-        .map(|origin| Gathered::read(&origin));
+        .map(|origin| {
+            for warning in readable_keys::warnings(&origin) {
+                warn!("{warning}");
+            }
+            Gathered::read(&origin)
+        });
     become_owner_of(Path::new(RUNTIME_DIRECTORY), CapabilitySet::empty())?;
     let folder = profile_lookup::copy_folder(instance);
     match gathered {

@@ -41,6 +41,10 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
         return exit::exit_code(ExitClass::ProfileUnusable);
     };
     let gathered = Gathered::read(&origin);
+    // It is not opened a second time: it might be a FIFO, at which root would wait.
+    if let Some(reason) = gathered.unreadable() {
+        return refused(&[reason]);
+    }
     let credentials = Credentials::from_environment().or_of_unit(&instance.unit());
     let judged = profile::additions(&credentials).map(|additions| {
         let file = ProfileFile::new(origin, Vec::new()).with_additions(additions);
@@ -52,11 +56,7 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
         Err(error) => vec![error.to_string()],
     };
     if !problems.is_empty() {
-        for line in &problems {
-            error!(reason = line, "the new profile is refused");
-        }
-        info!("the session goes on with the profile that it has");
-        return exit::exit_code(ExitClass::ProfileUnusable);
+        return refused(&problems);
     }
     if gathered.is_that_of(&present) {
         info!("the profile is the same as before; the session goes on");
@@ -72,6 +72,14 @@ pub(crate) fn again(instance: &Instance) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn refused(problems: &[String]) -> ExitCode {
+    for line in problems {
+        error!(reason = line, "the new profile is refused");
+    }
+    info!("the session goes on with the profile that it has");
+    exit::exit_code(ExitClass::ProfileUnusable)
 }
 
 /// Tells the session, and waits until it has begun to read the copy: only then has the service manager heard of a reload
