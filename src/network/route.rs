@@ -138,6 +138,7 @@ impl KernelRoute {
     }
 
     /// Whether the kernel takes two routes for one: it has a single route per destination, table and metric.
+    #[cfg(test)]
     pub(crate) fn same_key(&self, other: &Self) -> bool {
         self.key() == other.key()
     }

@@ -152,4 +152,6 @@ fn mtu(
 }
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;
