@@ -1,6 +1,6 @@
 //! `Applied`: what is in force on a device: observed, reconciled with what is desired, and read back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(crate) struct Applied {
     /// Ours.
     pub(crate) addresses: Vec<DeviceAddress>,
     /// Ours, but for those of the device's own table, which are ours by that.
-    pub(crate) routes: HashMap<RouteKey, KernelRoute>,
+    pub(crate) routes: BTreeMap<RouteKey, KernelRoute>,
     /// IPv6 works on the device.
     ipv6: bool,
     /// What the kernel does not take, with whether it leads into the tunnel.
@@ -54,7 +54,7 @@ impl Applied {
             protected: Vec::new(),
             link_before: None,
             addresses: Vec::new(),
-            routes: HashMap::new(),
+            routes: BTreeMap::new(),
             ipv6: true,
             rejected: Vec::new(),
             said: BTreeSet::new(),

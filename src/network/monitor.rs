@@ -134,19 +134,17 @@ impl Watcher {
         loop {
             tokio::select! {
                 told = self.to_watch.changed() => {
-                    if told.is_err() {
-                        return;
-                    }
+                    let Ok(()) = told else { return };
                     self.heed().await;
                 }
                 more = changed.next() => {
                     let Some(notice) = more else { return };
                     self.hear_of(notice);
                     self.settle(&mut changed).await;
-                    let reported = self.compare().await;
-                    if std::mem::take(&mut self.disturbed) && !reported {
+                    if !self.compare().await && std::mem::take(&mut self.disturbed) {
                         self.report(NetworkChange::RoutesChanged).await;
                     }
+                    self.disturbed = false;
                 }
                 Some(change) = signals.recv() => self.hear(change).await,
                 () = self.clock.jumped() => self.wake(false).await,
@@ -216,12 +214,12 @@ impl Watcher {
     /// Takes note of what may take traffic out of the tunnel. What the kernel does to the tunnel's own subnet is not.
     fn hear_of(&mut self, notice: Notice) {
         let tunnel = self.to_watch.borrow().tunnel;
-        self.disturbed |= tunnel.is_some()
-            && match notice {
-                Notice::Other => false,
-                Notice::Subnet(interface) => interface != tunnel,
-                Notice::Route | Notice::Rule => true,
-            };
+        let counts = match notice {
+            Notice::Other => false,
+            Notice::Subnet(interface) => interface != tunnel,
+            Notice::Route | Notice::Rule => true,
+        };
+        self.disturbed |= counts && tunnel.is_some();
     }
 
     /// Reports what has become of the way to the server. The answer is whether there was something to report.
@@ -268,9 +266,7 @@ impl Watcher {
         for _ in 0..MOST_WAITS {
             tokio::select! {
                 told = self.to_watch.changed() => {
-                    if told.is_err() {
-                        return;
-                    }
+                    let Ok(()) = told else { return };
                     self.heed().await;
                 }
                 more = tokio::time::timeout(QUIET, changed.next()) => match more {

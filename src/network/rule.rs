@@ -1,10 +1,5 @@
 //! Rules of policy routing that lead to our own routing table: add, remove, list.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the lists of the kernel's messages are open"
-)]
-
 use std::io;
 
 use netlink_packet_route::route::RouteProtocol;

@@ -153,4 +153,6 @@ fn mtu(
 }
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;
