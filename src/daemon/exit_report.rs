@@ -16,8 +16,11 @@ pub async fn say(effects: &Effects, class: ExitClass) {
         Ok(Err(_)) | Err(_) => effects.stats(),
     };
     let status = exit::status_of(class);
-    // The service manager keeps it, and `status` shows it: what was said while the session ran is not true any more.
-    Notifier::default().status(&format!("ended: {}", status.meaning));
+    // The service manager keeps it, and `status` shows it: what was said while the session ran is not true any more. A
+    // failure has said more than its class.
+    if class == ExitClass::AsAsked {
+        Notifier::default().status(&format!("ended: {}", status.meaning));
+    }
     info!(
         reason = status.meaning,
         exit_status = status.code,

@@ -128,6 +128,43 @@ fn a_server_without_a_common_cipher_is_called_incompatible() {
     scene.assert_as_before();
 }
 
+#[test]
+fn a_wait_that_the_server_asked_for_is_not_shortened_by_new_addresses() {
+    if skipped_connecting(&[]) {
+        return;
+    }
+    let scene = Scene::new();
+    let script = scene.file(
+        "later",
+        "#!/bin/sh\nprintf 'TEMP[backoff 12,advance no]:later' >\"$auth_failed_reason_file\"\nexit 1\n",
+    );
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).expect("it is our file");
+    let (wrapping, login) = (Wrapping::TlsCrypt, Login::Both);
+    let lines = scene::server(Transport::Udp, wrapping, login)
+        .replace("./check-password", &script.display().to_string());
+    let _server = scene.serve(&lines);
+    let profile = scene::profile(Transport::Udp, wrapping, login, SERVER_V4);
+    let client = scene.connect(&format!("{profile}{SOON}"));
+    let refused = |line: &str| line.contains("refused the login for now");
+    client.process.wait_for("that it is refused", refused);
+    for last in 10..18 {
+        let host = &scene.world.client;
+        host.ip(&format!("addr add 10.77.0.{last}/24 dev cable"));
+        sleep(Duration::from_secs(1));
+    }
+    assert_eq!(
+        client.process.count(refused),
+        1,
+        "{}",
+        client.process.text()
+    );
+    client
+        .process
+        .wait_for_times(2, "that it tries again", refused);
+    client.leave();
+}
+
 /// A client with this certificate is refused, and says why.
 fn own_certificate_is_named(certificate: &str, words: &str) {
     if skipped_connecting(&[]) {
