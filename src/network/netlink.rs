@@ -24,8 +24,6 @@ use rtnetlink::constants::{
 };
 use tokio::task::JoinHandle;
 
-use crate::network::route::ROUTE_PROTOCOL;
-
 /// A connection to the kernel's routing part, in the network namespace of the thread that opened it.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -175,3 +173,7 @@ impl Drop for Kernel {
         self.driver.abort();
     }
 }
+
+/// The routing protocol number of our routes (`proto 194` in `ip route`). Only routes that carry it are ever removed.
+/// It is unassigned in iproute2's `rt_protos`; systemd-networkd and others leave foreign protocols alone by it.
+pub const ROUTE_PROTOCOL: u8 = 194;

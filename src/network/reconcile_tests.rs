@@ -139,7 +139,10 @@ proptest! {
         for route in from.routes.iter().filter(|it| to.routes.contains(it)) {
             let touches = changes.iter().any(|change| match change {
                 Change::AddRoute(it) | Change::ReplaceRoute(it) | Change::RemoveRoute(it) => it.same_key(route),
-                _ => false,
+                Change::AddAddress(_)
+                | Change::AddRule(_)
+                | Change::RemoveAddress(_)
+                | Change::RemoveRule(_) => false,
             });
             prop_assert!(!touches, "{}", route);
         }

@@ -17,11 +17,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 
-use crate::network::netlink::{Ask, Kernel};
-
-/// The routing protocol number of our routes (`proto 194` in `ip route`). Only routes that carry it are ever removed.
-/// It is unassigned in iproute2's `rt_protos`; systemd-networkd and others leave foreign protocols alone by it.
-pub const ROUTE_PROTOCOL: u8 = 194;
+use crate::network::netlink::{Ask, Kernel, ROUTE_PROTOCOL};
 
 /// The main routing table.
 pub(crate) const MAIN_TABLE: u32 = 254;

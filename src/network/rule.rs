@@ -6,8 +6,9 @@ use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::network::netlink::ROUTE_PROTOCOL;
 use crate::network::netlink::{Ask, Kernel};
-use crate::network::route::{self, ROUTE_PROTOCOL};
+use crate::network::route;
 
 /// "All packets of a family are looked up in this table first."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,6 +10,7 @@ use crate::network::dns::Resolver;
 use crate::network::{LocalOptions, NetError, Network, TunDevice, cleanup};
 use openvpn_engine::netplan::{DeviceAddress, DnsPlan, DnsServer, NetPlan, Route, RouteVia};
 
+use super::without_numbers;
 use crate::testing::namespace::{FAR_V4, FAR_V6, Namespace, SERVER_V4, World};
 use crate::testing::{in_runtime, skipped, state};
 
@@ -491,13 +492,4 @@ fn without_the_capability_the_error_says_what_is_missing() {
         .expect_err("it is not permitted");
 
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
-}
-
-/// Without interface numbers, which a device made anew has others of.
-fn without_numbers(state: &str) -> String {
-    let lines = state.lines().map(|line| match line.split_once(": ") {
-        Some((number, rest)) if number.parse::<u32>().is_ok() => rest,
-        _ => line,
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
