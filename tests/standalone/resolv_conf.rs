@@ -24,12 +24,24 @@ const PACKAGES: [(&str, &str); 2] = [
     ),
 ];
 
+/// What the helper may write is the resolver's file and the folders of its kind, and it has no capability.
+fn the_helper_may_write_little(machine: &Machine) {
+    let unit = "openvpn3-backend-dns@1.service";
+    assert_eq!(machine.fact(unit, "CapabilityBoundingSet"), "");
+    let settings = "systemd-run --quiet --pipe --wait -p ProtectSystem=strict         -p \"ReadWritePaths=$(systemctl show -P ReadWritePaths openvpn3-backend-dns@1.service)\" -p CapabilityBoundingSet=";
+    machine.sh(&format!("{settings} sh -c ': >>/etc/resolv.conf'"));
+    for other in ["/etc/passwd", "/etc/motd", "/run/systemd/system/x.service"] {
+        machine.fails(&format!("{settings} sh -c ': >>{other}'"));
+    }
+}
+
 /// The last one of its machine: resolver and bus do not come back. `with_programs`: with each resolvconf too.
 pub(crate) fn the_resolver_file_names_the_tunnels_servers(machine: &Machine, with_programs: bool) {
     machine.sh(
         "systemctl mask --quiet --runtime --now systemd-resolved; rm /etc/resolv.conf; \
          echo '# as the administrator has it' >/etc/resolv.conf; echo 'nameserver 192.0.2.53' >>/etc/resolv.conf",
     );
+    the_helper_may_write_little(machine);
     start_kill_and_stop(machine);
     if with_programs {
         for (package, begin) in PACKAGES {

@@ -126,7 +126,9 @@ pub fn cleanup(args: &CleanupArgs) -> ExitCode {
         .build();
     ask_password::take_back_all(Path::new(ask_password::DIRECTORY), instance.name());
     // A lookup may have been cut off.
-    Exemption::of(instance.name().to_owned()).names(None);
+    let exemption = Exemption::of(instance.name().to_owned());
+    exemption.names(None);
+    exemption.forget();
     let outcome = profile_copy::erase(&profile_lookup::copy_folder(&instance))
         .and_then(|()| forget_description(Path::new(RUNTIME_DIRECTORY), &instance))
         .and_then(|()| runtime?.block_on(take_back(&instance, args.for_good)));

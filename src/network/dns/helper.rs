@@ -111,7 +111,11 @@ impl Helper {
             if let Some(saved) = claims.saved {
                 saved.restore()?;
             }
-            return fs::remove_dir_all(&self.folder);
+            // The folder is made at boot and stays.
+            return match fs::remove_file(&state) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            };
         };
         let saved = SavedFile::prepare(&self.resolv_conf, plan, claims.saved.as_ref())?;
         claims.saved = Some(saved.clone());
@@ -281,7 +285,7 @@ mod tests {
         scene.ask("revert tun0\n");
         let text = fs::read_to_string(&scene.helper.resolv_conf).unwrap();
         assert_eq!(text, ORIGINAL);
-        assert!(!scene.helper.folder.exists());
+        assert!(!scene.helper.folder.join("claims").exists());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! DNS through resolv.conf, saved and restored.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -182,10 +182,28 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     match replace_at_once(path, content) {
         Err(error) if needs_writing_in_place(&error) => {
             debug!(path = %path.display(), %error, "the file is written in place");
-            fs::write(path, content)
+            write_in_place(path, content)
         }
         other => other,
     }
+}
+
+/// Writes so that who reads meanwhile finds the old content or the new one: never nothing, and no rest of the old one.
+fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    let before = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    let mut padded = content.to_vec();
+    padded.resize(
+        before.clamp(content.len(), content.len() + MOST_PADDING),
+        b'\n',
+    );
+    file.write_all(&padded)?;
+    file.set_len(u64::try_from(content.len()).unwrap_or(0))?;
+    file.sync_all()
 }
 
 fn replace_at_once(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -227,6 +245,8 @@ const HEADER: &str = "# Written by openvpn3-backend while a tunnel is up; what w
 const PORT: u16 = 53;
 /// The C library asks no more servers than these.
 const MOST_SERVERS: usize = 3;
+/// No resolver's file is longer by more than this.
+const MOST_PADDING: usize = 65_536;
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
@@ -250,6 +270,20 @@ mod tests {
             let path = self.0.join(name);
             fs::write(&path, content).unwrap();
             path
+        }
+    }
+
+    #[test]
+    fn a_file_written_in_place_holds_the_new_text_and_nothing_else() {
+        let folder = Folder::new("place");
+        let path = folder.file("resolv.conf", &"nameserver 192.0.2.53\n".repeat(9));
+        for text in [
+            "nameserver 10.0.0.1\n",
+            "",
+            "search a\nnameserver 10.0.0.1\n",
+        ] {
+            write_in_place(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
     }
 

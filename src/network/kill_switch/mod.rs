@@ -98,7 +98,11 @@ impl KillSwitch {
         let open = self.open_path(name)?;
         let mut record = Record::from_text(&fs::read_to_string(&open).unwrap_or_default());
         change(&mut record);
-        write(&open, record.to_text().as_bytes())?;
+        if record == Record::default() {
+            remove(&open)?;
+        } else {
+            write(&open, record.to_text().as_bytes())?;
+        }
         let path = self.path(name).ok_or_else(bad_name)?;
         let before = match fs::read_to_string(&path) {
             Ok(text) => Record::from_text(&text),
@@ -111,6 +115,16 @@ impl KillSwitch {
             return Ok(());
         }
         self.set(&path, &record)
+    }
+
+    /// Forgets what the session `name` has open: it is over. Its kill switch stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be removed.
+    pub fn forget(&self, name: &str) -> io::Result<()> {
+        let _lock = self.lock()?;
+        remove(&self.open_path(name)?)
     }
 
     fn set(&self, path: &Path, record: &Record) -> io::Result<()> {
@@ -139,14 +153,9 @@ impl KillSwitch {
     /// Keeps everybody else from changing records and table, until it is dropped.
     fn lock(&self) -> io::Result<fs::File> {
         fs::create_dir_all(&self.folder)?;
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.folder.join(".lock"))?;
-        flock(&file, FlockOperation::LockExclusive)?;
-        Ok(file)
+        let folder = fs::File::open(&self.folder)?;
+        flock(&folder, FlockOperation::LockExclusive)?;
+        Ok(folder)
     }
 
     /// Where is kept what a session has open, also while its kill switch is down.
@@ -408,6 +417,14 @@ fn bad_name() -> io::Error {
         io::ErrorKind::InvalidInput,
         "a session's name is neither empty nor hidden, and holds no slash",
     )
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

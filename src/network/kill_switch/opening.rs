@@ -42,6 +42,16 @@ impl Exemption {
         self.change(|record| record.device = name.map(ToOwned::to_owned));
     }
 
+    /// The session is over: its kill switch, if it is up, stays as it is, and nothing else is remembered.
+    pub fn forget(&self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        if let Err(error) = KillSwitch::new(Path::new(FOLDER)).forget(session) {
+            warn!(%error, "what the session had open in its kill switch is still noted");
+        }
+    }
+
     fn change(&self, change: impl Fn(&mut Record)) {
         let Some(session) = &self.session else {
             return;
