@@ -92,7 +92,7 @@ pub enum Command {
     /// Change DNS for a session that may not; for openvpn3-backend-dns@.service.
     #[command(hide = true)]
     DnsHelper,
-    /// Say goodbye to the server, and end a session.
+    /// Send the exit notification to the server, and end a session.
     Disconnect(SessionName),
     /// Have systemd forget that the session of a session manager failed; for openvpn3-backend-forget@.service.
     #[command(hide = true)]

@@ -85,7 +85,7 @@ pub enum Told {
 pub struct View {
     /// The configuration manager's object for the profile, once it is known; empty without one.
     pub config_path: String,
-    /// The session manager's object for this session, once it took us on.
+    /// The session manager's object for this session, once it registered us.
     pub session_path: Option<String>,
     /// The network configuration service's object of our device, if that service made it.
     pub device_path: Option<String>,

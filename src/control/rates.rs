@@ -11,7 +11,7 @@ pub struct Rates {
     samples: VecDeque<(Instant, Stats)>,
 }
 
-/// Bytes per second on the way to the server.
+/// Bytes per second on the path to the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rate {
     /// Received.

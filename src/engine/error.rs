@@ -86,7 +86,7 @@ pub enum ConnectionError {
         /// How long we waited, in seconds.
         seconds: u64,
     },
-    /// The server said goodbye (`EXIT`, or the exit message in the data channel).
+    /// The server sent an exit notification (`EXIT`, or the exit message in the data channel).
     #[error("the server is going away")]
     PeerExited,
     /// The server asked us to reconnect (`RESTART`).

@@ -46,7 +46,7 @@ pub enum Input {
     PathLost,
     /// Begin a renegotiation now.
     Renegotiate,
-    /// Say goodbye to the server as the protocol allows, then end.
+    /// Send the exit notification to the server as the protocol allows, then end.
     Stop,
     /// The transport failed; ends the attempt with [`ConnectionError::Transport`].
     TransportFailed(String),
@@ -95,7 +95,7 @@ pub enum Event {
     LargestPayload(u16),
     /// The user is to open a web page to finish the login.
     OpenUrl(String),
-    /// Packets above this get lost on the way to the server, without a word; TCP is fitted into it already. `None`: no
+    /// Packets above this get lost on the path to the server, without a word; TCP is fitted into it already. `None`: no
     /// longer, all pass.
     PathLimit(Option<PathLimit>),
     /// The server's options arrived, the keys are installed: the data channel is open as soon as a TUN is attached.
@@ -123,7 +123,7 @@ pub enum Stage {
     GettingConfig,
 }
 
-/// The largest packets that pass on the way to the server.
+/// The largest packets that pass on the path to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathLimit {
     /// Bytes of a whole IP packet.
@@ -165,7 +165,7 @@ pub struct KeyTimes {
 pub enum Ended {
     /// Something went wrong.
     Failed(ConnectionError),
-    /// We were asked to stop and have said goodbye.
+    /// We were asked to stop and have sent an exit notification.
     Stopped,
 }
 

@@ -54,7 +54,7 @@ pub mod tcp {
 }
 /// The TLS of the control channel, as far as a profile can be checked against it without connecting.
 pub mod tls {
-    pub use crate::control::tls::{TlsFactory, TlsSetupError};
+    pub use crate::control::tls::{Tls, TlsError, TlsFactory, TlsSetupError};
 }
 #[cfg(test)]
 #[expect(

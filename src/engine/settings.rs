@@ -223,7 +223,7 @@ pub struct DataConfig {
     pub mssfix: MssFix,
     /// `fragment`: what the packets of both sides may have at most. Both sides must say so, as it changes every packet.
     pub fragment: Option<PacketLimit>,
-    /// Whether the server may be asked which packets pass on the way; off by `disable-occ`.
+    /// Whether the server may be asked which packets pass on the path; off by `disable-occ`.
     pub probe_path: bool,
     /// How far behind the newest packet one may be, in packets.
     pub replay_window: u32,
@@ -282,7 +282,7 @@ pub struct Timing {
     pub inactive: Option<(Duration, u64)>,
     /// `session-timeout`.
     pub session_timeout: Option<Duration>,
-    /// `explicit-exit-notify`: how many goodbyes are sent on UDP, where the server knows no better way.
+    /// `explicit-exit-notify`: how many exit notifications are sent on UDP, where the server knows no better way.
     pub exit_notify: u8,
     /// The largest control packet on the wire with IP and UDP headers, in bytes (`max-packet-size`): 154 to 2048.
     pub control_packet_size: u16,

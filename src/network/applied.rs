@@ -234,7 +234,7 @@ impl Applied {
         if !world.ours.routes.iter().any(by_us) {
             let leads = route::way_to(kernel, address)
                 .await
-                .map_err(|error| NetError::new("find the way to", address, error))?;
+                .map_err(|error| NetError::new("find the next hop to", address, error))?;
             match leads {
                 Leads::Here => return Ok(None),
                 Leads::Out(way) if way.interface != self.tun.index => return Ok(Some(way)),

@@ -206,7 +206,7 @@ impl Watcher {
         let watched = *self.to_watch.borrow();
         let found = outside_way(&self.kernel, watched.server?, watched.tunnel).await;
         found.unwrap_or_else(|error| {
-            debug!(%error, "the way to the server cannot be found out");
+            debug!(%error, "the route to the server cannot be determined");
             self.way.clone()
         })
     }
@@ -248,7 +248,7 @@ impl Watcher {
         }
         info!(
             interface = way.as_ref().map(Outside::interface),
-            "the way to the server has changed"
+            "the path to the server has changed"
         );
         let change = if way.is_some() {
             NetworkChange::Moved

@@ -21,7 +21,7 @@ pub(crate) enum Finished {
     Attached(Option<Attached>),
     /// There is nothing to send.
     Nothing,
-    /// The session manager took us on.
+    /// The session manager registered us.
     Registered {
         /// Send this.
         answer: Message,
@@ -38,7 +38,7 @@ pub(crate) struct Assignment {
     pub(crate) attached: Option<Attached>,
 }
 
-/// Asks the session loop. One that has ended grants goodbyes.
+/// Asks the session loop. One that has ended grants exit notifications.
 pub(crate) async fn ask_loop(calls: mpsc::Sender<Call>, ask: Ask) -> Result<Told, Refusal> {
     let at_the_end = members::told_at_the_end(&ask);
     let (answer, told) = oneshot::channel();
@@ -48,10 +48,10 @@ pub(crate) async fn ask_loop(calls: mpsc::Sender<Call>, ask: Ask) -> Result<Told
     told.await.unwrap_or(at_the_end)
 }
 
-/// Waits for the loop's end, so that who says goodbye finds everything taken back; but never for long.
+/// Waits for the loop's end, so that who sends an exit notification finds everything taken back; but never for long.
 pub(crate) async fn ended_in_time(calls: &mpsc::Sender<Call>) {
     if tokio::time::timeout(GOODBYE, calls.closed()).await.is_err() {
-        debug!("the goodbye takes long; it is answered before its end");
+        debug!("the exit notification takes long; it is answered before its end");
     }
 }
 

@@ -19,7 +19,7 @@ use openvpn_engine::error::ConnectionError;
 use openvpn_engine::profile::Proxy;
 use openvpn_engine::proxy::{Conversation, Opened, ProxyError, ProxySetup, Step};
 
-/// Where a transport goes, and by which detour.
+/// Where a transport goes, and by which proxy.
 #[derive(Debug)]
 pub(crate) struct Way {
     /// Has the proxy's address.
@@ -28,7 +28,7 @@ pub(crate) struct Way {
     pub(crate) environment: Environment,
 }
 
-/// Opens a transport by a detour. `limit` is for each connection to the proxy. Cancel-safe: what was begun is closed.
+/// Opens a transport by a proxy. `limit` is for each connection to the proxy. Cancel-safe: what was begun is closed.
 pub(crate) async fn open(
     way: Way,
     mut options: SocketOptions,

@@ -138,7 +138,7 @@ impl Bus {
         let stream = MessageStream::for_match_rule(rule, &self.connection, Some(QUEUE));
         let stream = self.run("a subscription", stream);
         Signals {
-            stream: Some(stream.expect("the bus takes our wish")),
+            stream: Some(stream.expect("the bus takes our request")),
             runtime: self.runtime.handle().clone(),
         }
     }

@@ -13,7 +13,7 @@ const BLOCKS: usize = 2;
 const IN_A_BLOCK: usize = 7;
 /// Somebody else may keep the machine busy for a while.
 const TRIES: usize = 6;
-/// What a session may take from the call to the starter to its request to be taken on, on a machine with nothing else to
+/// What a session may take from the call to the starter to its request to be registered, on a machine with nothing else to
 /// do.
 const THERE: Duration = Duration::from_millis(100);
 /// From here on others decide how long things take.
@@ -24,7 +24,7 @@ const SAMPLE: Duration = Duration::from_millis(20);
 /// Times of one backend.
 #[derive(Debug, Default)]
 struct Times {
-    /// From the call to the starter to the request to be taken on.
+    /// From the call to the starter to the request to be registered.
     there: Vec<Duration>,
     /// From the call to connect to the status connected.
     connected: Vec<Duration>,

@@ -19,7 +19,7 @@ pub(crate) struct Manager<'a> {
     started: u32,
 }
 
-/// A session that has asked to be taken on.
+/// A session that has asked to be registered.
 #[derive(Debug)]
 pub(crate) struct Started {
     /// Its name on the bus.
@@ -157,7 +157,7 @@ impl<'a> Manager<'a> {
         seen
     }
 
-    /// Connects a session that was taken on; gives how long it took.
+    /// Connects a session that was registered; gives how long it took.
     pub(crate) fn connect(&self, session: &mut Started) -> Duration {
         let began = Instant::now();
         self.call(session, "Connect").granted("Connect");

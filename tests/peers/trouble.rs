@@ -198,12 +198,14 @@ pub(crate) fn the_starter_leaves_and_comes_back(front: &FrontEnd<'_>) {
     front.disconnect("plain");
 }
 
-/// The server hears the goodbye, and nobody waits for the session.
+/// The server hears the exit notification, and nobody waits for the session.
 pub(crate) fn a_machine_that_is_switched_off_says_goodbye(front: &FrontEnd<'_>) {
     let server = front.serve(1194, 20, "");
     front.start("plain");
     let took = power_off(front.machine);
-    server.wait_for("the goodbye", |line| line.contains("exit message received"));
+    server.wait_for("the exit notification", |line| {
+        line.contains("exit message received")
+    });
     assert!(took < MOST, "it takes {took:?}");
 }
 

@@ -116,7 +116,7 @@ pub(crate) fn ten_thousand_strange_calls_leave_it_serving(front: &FrontEnd<'_>) 
     let mut manager = Manager::in_place_of_the_stock_one(front);
     let config = manager.config("plain");
     let mut session = manager.start();
-    // Some before it was taken on, most of them while it is connected.
+    // Some before it was registered, most of them while it is connected.
     storm(&manager, &mut session, 0..STRANGE_CALLS / 10);
     manager
         .confirm(&session, &config)

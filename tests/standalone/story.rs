@@ -57,7 +57,7 @@ pub(crate) fn it_lives_from_enable_to_disable(machine: &Machine, server: &Proces
     assert_ne!(process, machine.fact(OFFICE, "MainPID"));
     let said = server.count_lines();
     machine.sh(&format!("systemctl stop {OFFICE}"));
-    server.wait_for_from(said, "that the client said goodbye", |line| {
+    server.wait_for_from(said, "that the client sent an exit notification", |line| {
         line.contains("exit message received")
     });
     assert_eq!(machine.fact(OFFICE, "Result"), "success");

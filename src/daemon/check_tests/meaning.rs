@@ -158,7 +158,7 @@ fn unusual(options: &RemoteOptions) -> Vec<String> {
         options.control_packet_size != usual.control_packet_size,
     );
     extra(
-        format!("{} goodbyes", options.exit_notify),
+        format!("{} exit notifications", options.exit_notify),
         options.exit_notify != usual.exit_notify,
     );
     parts

@@ -75,11 +75,11 @@ pub fn main(args: &SessionArgs) -> ExitCode {
     let taken = instance
         .take(Path::new(RUNTIME_DIRECTORY))
         .map(|handover| (instance, handover));
-    let wish = match &taken {
+    let requested = match &taken {
         Ok((_, Some(handover))) => handover.log_level.or(args.log_level),
         Ok((_, None)) | Err(_) => args.log_level,
     };
-    let level = wish.unwrap_or(DEFAULT_LEVEL);
+    let level = requested.unwrap_or(DEFAULT_LEVEL);
     let outcome = match taken {
         Ok((instance, Some(handover))) => {
             let (layer, records) = bus_layer(level);
@@ -97,7 +97,7 @@ pub fn main(args: &SessionArgs) -> ExitCode {
         }
         Ok((instance, None)) => {
             let journal = log::init(level, None);
-            let journal = wish.is_none().then_some(journal);
+            let journal = requested.is_none().then_some(journal);
             if args.network != NetworkBy::Local {
                 warn!(
                     "--network is for sessions of a session manager: this one sets up its network by itself"
@@ -199,7 +199,7 @@ async fn managed(
             token: start.session_token.clone(),
             give_up_at: clock.now() + REGISTRATION,
         },
-        ready: ReadyWhen::TakenOn,
+        ready: ReadyWhen::Registered,
         autonomy: Autonomy::Commanded,
         about: client_identity::ourselves(),
         lifetime: Lifetime::Process,

@@ -104,14 +104,14 @@ fn understand(stored: StoredProfile) -> Result<(Loaded, Vec<Note>), String> {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         all.join("; ")
     })?;
-    let wishes = wishes(&overrides)?;
-    for wish in &wishes {
-        if let Override::LogLevel(level) = wish {
+    let requested = requested(&overrides)?;
+    for requested in &requested {
+        if let Override::LogLevel(level) = requested {
             profile.verbosity = Some(*level);
         }
     }
     let more = profile
-        .apply_overrides(&wishes)
+        .apply_overrides(&requested)
         .map_err(|error| error.to_string())?;
     if profile.preferences.dns == DnsUse::Auto {
         // What `dns-scope` is where nobody set it.
@@ -126,22 +126,22 @@ fn understand(stored: StoredProfile) -> Result<(Loaded, Vec<Note>), String> {
 }
 
 /// Overrides that nobody knows do not end the session: a newer configuration manager may have more of them.
-fn wishes(overrides: &BTreeMap<String, Given>) -> Result<Vec<Override>, String> {
-    let mut wishes = Vec::new();
+fn requested(overrides: &BTreeMap<String, Given>) -> Result<Vec<Override>, String> {
+    let mut list = Vec::new();
     for (key, value) in overrides {
         let value = match value {
             Given::Flag(on) => OverrideValue::Switch(*on),
             Given::Text(text) => OverrideValue::Text(text),
         };
         match Override::parse(key, value) {
-            Ok(wish) => wishes.push(wish),
+            Ok(requested) => list.push(requested),
             Err(BadOverride::Unknown(key)) => warn!(key, "an unknown override is ignored"),
             Err(error @ (BadOverride::Conflict { .. } | BadOverride::Value { .. })) => {
                 return Err(error.to_string());
             }
         }
     }
-    Ok(wishes)
+    Ok(list)
 }
 
 /// Says to the server who we are and which ways of logging in the front-ends can show.

@@ -70,7 +70,7 @@ impl Tunnel {
         tunnel
     }
 
-    /// Looks how large packets may be on the way to the server, where it is not TCP that sees to that. Needs a key.
+    /// Looks how large packets may be on the path to the server, where it is not TCP that sees to that. Needs a key.
     pub(super) fn probe_path(&mut self, now: Instant, config: &ConnectionConfig) {
         let cut = config.data.fragment.is_some();
         if config.endpoint.transport != Transport::Udp || !config.data.probe_path || cut {
@@ -122,7 +122,7 @@ impl Tunnel {
                     continue;
                 }
                 Step::Done(Verdict::AllPass) => {
-                    tracing::debug!("full packets pass on the way to the server");
+                    tracing::debug!("full packets pass on the path to the server");
                     None
                 }
                 Step::Done(Verdict::Limit(size)) => Some(size),

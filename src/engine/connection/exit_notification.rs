@@ -1,11 +1,11 @@
-//! Saying goodbye: in the control channel, or by messages in the data channel.
+//! The exit notification: in the control channel, or by messages in the data channel.
 
 use std::time::{Duration, Instant};
 
 use super::data_channel::Tunnel;
 use super::outputs::Outputs;
 
-/// A goodbye on its way.
+/// an exit notification on its way.
 #[derive(Debug)]
 pub(super) struct ExitNotification {
     manner: Manner,
@@ -15,7 +15,7 @@ pub(super) struct ExitNotification {
     ends_at: Instant,
 }
 
-/// Where the goodbye is said.
+/// Where the exit notification is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
     /// In both channels: whether the control channel carries anything is not known.
@@ -41,7 +41,7 @@ impl ExitNotification {
         }
     }
 
-    /// Sends the next goodbye if it is due.
+    /// Sends the next exit notification if it is due.
     pub(super) fn tick(&mut self, now: Instant, tunnel: &mut Tunnel, out: &mut Outputs) {
         if self.notifications_left == 0 || now < self.next_notification {
             return;
@@ -74,6 +74,6 @@ impl ExitNotification {
 
 /// The time for an acknowledgement. Whoever stops a session waits for it.
 const LONGEST: Duration = Duration::from_millis(600);
-/// Between two goodbyes in the data channel.
+/// Between two exit notifications in the data channel.
 const PAUSE: Duration = Duration::from_millis(120);
 const MOST_GOODBYES: u8 = 5;

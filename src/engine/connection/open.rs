@@ -42,7 +42,7 @@ pub(super) enum Phase {
     AwaitPush(PushWait),
     /// Data flows.
     Up(Box<Tunnel>),
-    /// We are saying goodbye.
+    /// We are sending the exit notification.
     Leaving(Box<Tunnel>, ExitNotification),
 }
 
@@ -262,7 +262,7 @@ impl OpenConnection {
                 tunnel.deadline().into_iter().chain(liveness_check).min()
             }
             Phase::Leaving(_, exit_notification) => {
-                Some((exit_notification.deadline(), "farewell"))
+                Some((exit_notification.deadline(), "exit notification"))
             }
         };
         phase.into_iter().chain(self.keyring.deadline()).min()
@@ -379,7 +379,7 @@ impl OpenConnection {
         }
     }
 
-    /// Says goodbye, as far as there is somebody to say it to.
+    /// Sends the exit notification, as far as there is somebody to say it to.
     fn leave(&mut self, now: Instant, out: &mut Outputs) -> Result<(), Ended> {
         let phase = std::mem::replace(&mut self.phase, Phase::KeyExchange);
         let mut tunnel = match phase {

@@ -3,8 +3,8 @@
 //! A [`Channel`] lives as long as a connection. For each key id it has a lane: TLS bytes are given to
 //! [`Channel::write`] and come out of the peer's [`Channel::read`] complete and in order, whatever the network does.
 //!
-//! - Inputs: [`Channel::receive`] takes a packet, [`Channel::write`] bytes, [`Channel::open_lane`] begins another key,
-//!   [`Channel::expect_lane`] says which key the peer may begin, [`Channel::close_lane`] forgets one.
+//! - Inputs: [`Channel::receive`] takes a packet, [`Channel::write`] bytes, [`Channel::open_key_state`] begins another key,
+//!   [`Channel::expect_key_state`] says which key the peer may begin, [`Channel::close_key_state`] forgets one.
 //! - Outputs: after any input, and when [`Channel::deadline`] has passed, call [`Channel::poll_transmit`] until it
 //!   gives nothing. Write what TLS has to say *before* that: acknowledgements then travel with it.
 //!

@@ -15,4 +15,4 @@ pub(crate) mod totp;
 pub use self::cipher::Cipher;
 pub use self::hmac::Digest;
 pub use self::static_key::{KeyDirection, StaticKey};
-pub use self::totp::Seed;
+pub use self::totp::{BadSeed, Seed};

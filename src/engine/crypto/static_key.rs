@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// The 256 bytes of an OpenVPN static key: `cipher[0] | hmac[0] | cipher[1] | hmac[1]`, 64 bytes each.
 ///
-/// The keys of the data channel have the same layout ([`super::derive`]).
+/// The keys of the data channel have the same layout.
 #[derive(Debug)]
 pub struct StaticKey(pub Secret<256>);
 

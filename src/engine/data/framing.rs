@@ -18,7 +18,7 @@ pub enum Content {
 /// What an opened payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// The peer says goodbye.
+    /// The peer sends an exit notification.
     Exit,
     /// A message that needs no answer.
     Ignored,
@@ -139,7 +139,7 @@ pub const PING: [u8; 16] = [
     0x2a, 0x18, 0x7b, 0xf3, 0x64, 0x1e, 0xb4, 0xcb, 0x07, 0xed, 0x2d, 0x0a, 0x98, 0x1f, 0xc7, 0x48,
 ];
 
-/// The payload that says goodbye.
+/// The payload that sends an exit notification.
 pub const EXIT: [u8; 17] = {
     let mut message = [OCC_EXIT; 17];
     let mut position = 0;

@@ -27,7 +27,7 @@ pub use self::coalesce::{Coalescer, Joined, PACKETS_MAX};
 pub use self::flow::Join;
 pub use self::key::{DataKey, Format, KeyError};
 pub use self::plane::DataPlane;
-pub use self::segment::Segments;
+pub use self::segment::{BadSuperPacket, Segments};
 pub use self::setup::DataSetup;
 pub use self::stats::{DropReason, Stats};
 pub use self::vnet::{Gso, VnetHeader};

@@ -34,7 +34,7 @@ pub enum Notice {
         /// The key.
         key_id: u8,
     },
-    /// The peer said goodbye.
+    /// The peer sent an exit notification.
     PeerExited,
     /// Nothing authentic was heard for this long. Said once, until something is heard.
     PeerLost {
@@ -65,7 +65,7 @@ pub struct DataPlane {
     /// A packet that does not lie where it came in, and that nobody has taken.
     aside: Aside,
     stats: Stats,
-    /// What passes on the way to the peer, in bytes of whole IP packets, if that is less than what the profile expects.
+    /// What passes on the path to the peer, in bytes of whole IP packets, if that is less than what the profile expects.
     path_limit: Option<u16>,
     peer_exited: bool,
     load_heard: Option<usize>,
@@ -291,7 +291,7 @@ impl DataPlane {
         self.seal_message(now, &PING)
     }
 
-    /// A sealed goodbye for a server that knows no better way. `None` without a key.
+    /// A sealed exit notification for a server that knows no better way. `None` without a key.
     pub fn exit_message(&mut self, now: Instant) -> Option<&[u8]> {
         self.seal_message(now, &EXIT)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod diff;
 
+pub use self::build::PlanError;
 pub use self::diff::Difference;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,7 @@ pub use super::settings::{DnsSec, DnsTransport};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a wish of its own, and they are independent"
+    reason = "each is a request of its own, and they are independent"
 )]
 pub struct NetPlan {
     /// The device's name as the profile wants it: `tun` for the first free `tunN`, else the name itself.

@@ -176,11 +176,11 @@ pub struct RemoteOptions {
     pub mssfix: MssFix,
     /// `fragment`; without effect over TCP.
     pub fragment: Option<PacketLimit>,
-    /// Whether the server is asked which packets pass on the way; off by `disable-occ`.
+    /// Whether the server is asked which packets pass on the path; off by `disable-occ`.
     pub probe_path: bool,
     /// The largest control packet on the wire.
     pub control_packet_size: u16,
-    /// How many goodbyes on UDP.
+    /// How many exit notifications on UDP.
     pub exit_notify: u8,
 }
 

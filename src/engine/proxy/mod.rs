@@ -92,11 +92,14 @@ impl Conversation {
                 environment.clone(),
             ))),
             (Proxy::Socks(proxy), _) => {
-                let wish = match transport {
+                let requested = match transport {
                     Transport::Tcp => socks5::Wish::Connect(&proxy_setup.host, proxy_setup.port),
                     Transport::Udp => socks5::Wish::Associate,
                 };
-                Kind::Socks(Box::new(socks5::Client::new(wish, proxy.login.as_ref())?))
+                Kind::Socks(Box::new(socks5::Client::new(
+                    requested,
+                    proxy.login.as_ref(),
+                )?))
             }
         };
         Ok(Self(kind))

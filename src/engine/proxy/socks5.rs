@@ -41,10 +41,10 @@ impl Client {
     /// # Errors
     ///
     /// [`ProxyError::Unusable`] if a name is longer than the protocol has room for.
-    pub fn new(wish: Wish<'_>, login: Option<&Login>) -> Result<Self, ProxyError> {
+    pub fn new(requested: Wish<'_>, login: Option<&Login>) -> Result<Self, ProxyError> {
         Ok(Self {
             state: State::Method,
-            request: request(wish)?,
+            request: request(requested)?,
             login: known(login).map(login_message).transpose()?,
             heard: Vec::new(),
         })
@@ -145,8 +145,8 @@ impl Client {
     }
 }
 
-fn request(wish: Wish<'_>) -> Result<Vec<u8>, ProxyError> {
-    let (command, address, port) = match wish {
+fn request(requested: Wish<'_>) -> Result<Vec<u8>, ProxyError> {
+    let (command, address, port) = match requested {
         Wish::Associate => (ASSOCIATE, vec![IPV4, 0, 0, 0, 0], 0),
         Wish::Connect(host, port) => (CONNECT, typed(host)?, port),
     };

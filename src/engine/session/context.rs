@@ -17,7 +17,7 @@ use super::user_input::{Attention, UserInputQueue};
 /// What the front wants of a session.
 #[derive(Debug)]
 pub struct Policy {
-    /// Who takes us on.
+    /// Who registers us.
     pub registration: Registration,
     /// What the service manager takes for ready.
     pub ready: ReadyWhen,
@@ -47,7 +47,7 @@ pub struct Known {
     pub token: Option<AuthToken>,
 }
 
-/// Who takes us on.
+/// Who registers us.
 #[derive(Debug)]
 pub enum Registration {
     /// A session manager, with this token, before this time.
@@ -66,8 +66,8 @@ pub enum Registration {
 pub enum ReadyWhen {
     /// The tunnel carries traffic.
     Connected,
-    /// Somebody has taken us on with a profile that can be used.
-    TakenOn,
+    /// Somebody has registered us with a profile that can be used.
+    Registered,
 }
 
 /// Who begins and ends.

@@ -53,7 +53,7 @@ pub(super) enum State {
         /// Whether somebody waits for the session to be registered.
         registering: bool,
     },
-    /// The session manager has not taken us on.
+    /// The session manager has not registered us.
     Unregistered {
         /// When we leave without it.
         give_up_at: Instant,
@@ -365,7 +365,7 @@ impl Session {
         if !usable {
             return self.exit(ExitClass::ProfileUnusable);
         }
-        self.context.reached(ReadyWhen::TakenOn);
+        self.context.reached(ReadyWhen::Registered);
         if let State::Active(live) = &mut self.state {
             live.get_going(&mut self.context, now);
         }
@@ -427,8 +427,8 @@ impl Session {
     fn exit(&mut self, class: ExitClass) {
         self.state = State::Done;
         let context = &mut self.context;
-        // Who was never taken on has nothing to wait for, and an end before READY is a failure to the service manager.
-        context.reached(ReadyWhen::TakenOn);
+        // Who was never registered has nothing to wait for, and an end before READY is a failure to the service manager.
+        context.reached(ReadyWhen::Registered);
         context.announce(Status::Done(String::new()));
         context.push(Effect::Exit(class));
     }

@@ -35,7 +35,7 @@ pub use self::machine::{Output, Session};
 pub use self::network::{Device, Step};
 pub use self::remotes::{Family, Lookup};
 pub use self::request::{Answer, Refusal, Request};
-pub use self::saved::Saved;
+pub use self::saved::{Saved, SavedError};
 pub use self::scope::{Failure, Patience, Row, Scope, TABLE as FAILURES};
 pub use self::status::{Status, printable};
 pub use self::tunnel::{Attempt, AttemptId, TunnelOrder, TunnelReport};

@@ -234,8 +234,8 @@ mod tests {
             let mut network = Network::default();
             let mut world: Option<NetPlan> = None;
             let mut under_way: Option<Step> = None;
-            for (wish, finish, luck) in moves {
-                network.want((wish > 0).then(|| plan(wish)));
+            for (requested, finish, luck) in moves {
+                network.want((requested > 0).then(|| plan(requested)));
                 if let Some(step) = network.next_step() {
                     prop_assert!(under_way.is_none());
                     match &step {

@@ -1,4 +1,4 @@
-//! Paths that change under us: sleep, and what passes on the way.
+//! Paths that change under us: sleep, and what passes on the path.
 
 use std::time::Duration;
 

@@ -89,7 +89,7 @@ impl Remote {
         self.used = true;
         let before = self.host_routes(address).await;
         let needs = self.protect_socket(address).await;
-        let needs = needs.map_err(|error| NetError::new("protect the way to", address, error))?;
+        let needs = needs.map_err(|error| NetError::new("protect the route to", address, error))?;
         self.server = Some(address);
         let mut after = self.host_routes(address).await;
         // The service replaces the route that it made before.

@@ -355,7 +355,7 @@ fn a_socket_that_is_not_protected_is_an_error() {
         assert!(
             error
                 .to_string()
-                .starts_with("cannot protect the way to 2001:db8::1: "),
+                .starts_with("cannot protect the route to 2001:db8::1: "),
             "{error}"
         );
         assert_eq!(scene.told(), ["ProtectSocket sbo 2001:db8::1 true / fds=1"]);

@@ -1,4 +1,4 @@
-//! How a session asks to be taken on where the log service does not run yet.
+//! How a session asks to be registered where the log service does not run yet.
 
 use crate::bus::names;
 use crate::log::bus_layer::bus_layer;

@@ -30,7 +30,7 @@ struct Scene {
     calls: mpsc::Receiver<Call>,
     announcer: Announcer,
     serving: JoinHandle<ServedUntil>,
-    /// The session asks to be taken on.
+    /// The session asks to be registered.
     request: Message,
 }
 

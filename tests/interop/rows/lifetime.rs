@@ -40,10 +40,10 @@ pub(super) fn rows() -> Vec<Row> {
             Setup::new().server("push \"session-timeout 2\""),
             ENDED,
         ),
-        Row::works("the client says goodbye, UDP", |cell| {
+        Row::works("the client sends an exit notification, UDP", |cell| {
             says_goodbye(cell, &Setup::new());
         }),
-        Row::works("the client says goodbye, TCP", |cell| {
+        Row::works("the client sends an exit notification, TCP", |cell| {
             says_goodbye(cell, &Setup::new().tcp());
         }),
         Row::works("an idle tunnel is kept by pings", |cell| {

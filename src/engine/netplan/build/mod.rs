@@ -99,7 +99,7 @@ impl Notes {
     }
 }
 
-/// The profile's wishes behind those of the server, where both may be; in place of them, where only one may.
+/// The profile's requests behind those of the server, where both may be; in place of them, where only one may.
 fn merged(local: &TunnelOptions, pushed: &TunnelOptions) -> TunnelOptions {
     let mut all = pushed.clone();
     all.ifconfig = pushed.ifconfig.or(local.ifconfig);

@@ -273,9 +273,9 @@ fn a_blocked_family_still_lets_the_server_be_reached() {
 
 #[test]
 fn an_unused_family_is_blocked_if_the_user_wishes() {
-    let mut wish = profile("");
-    wish.preferences.unused_family = UnusedFamily::Block;
-    let plan = build(&wish, IP4, SERVER).0;
+    let mut requested = profile("");
+    requested.preferences.unused_family = UnusedFamily::Block;
+    let plan = build(&requested, IP4, SERVER).0;
     assert!(plan.block_ipv6 && !plan.block_ipv4);
 }
 
@@ -395,21 +395,21 @@ fn servers_that_cannot_be_used_are_left_out_with_a_note() {
 #[test]
 fn the_users_preferences_about_dns_are_kept() {
     let options = format!("{IP4},redirect-gateway");
-    let mut wish = profile("");
-    wish.preferences.dns_fallback = true;
-    assert_eq!(build(&wish, &options, SERVER).0.dns.servers.len(), 2);
-    assert!(build(&wish, IP4, SERVER).0.dns.is_empty());
-    wish.preferences.dns = DnsUse::Off;
-    assert!(build(&wish, &options, SERVER).0.dns.is_empty());
-    wish.preferences.dns = DnsUse::Global;
+    let mut requested = profile("");
+    requested.preferences.dns_fallback = true;
+    assert_eq!(build(&requested, &options, SERVER).0.dns.servers.len(), 2);
+    assert!(build(&requested, IP4, SERVER).0.dns.is_empty());
+    requested.preferences.dns = DnsUse::Off;
+    assert!(build(&requested, &options, SERVER).0.dns.is_empty());
+    requested.preferences.dns = DnsUse::Global;
     let searched = format!("{IP4},dhcp-option DNS 1.1.1.1,dhcp-option DOMAIN corp.example");
-    let global = build(&wish, &searched, SERVER).0.dns;
+    let global = build(&requested, &searched, SERVER).0.dns;
     assert_eq!(global.search_domains, ["corp.example"]);
     assert!(global.routing_domains.is_empty());
-    wish.preferences.dns = DnsUse::Tunnel;
+    requested.preferences.dns = DnsUse::Tunnel;
     let named = format!("{options},dhcp-option DNS 1.1.1.1,dhcp-option DOMAIN corp.example");
     assert_eq!(
-        build(&wish, &named, SERVER).0.dns.routing_domains,
+        build(&requested, &named, SERVER).0.dns.routing_domains,
         ["corp.example"]
     );
 }

@@ -95,7 +95,7 @@ impl WrappingDraft {
 }
 
 impl Draft {
-    /// This block's wishes where it has some, the profile's elsewhere.
+    /// This block's requests where it has some, the profile's elsewhere.
     fn over(&self, common: &Self) -> Self {
         let own_wrapping = self.wrapping.count() > 0;
         let mut wrapping = if own_wrapping {

@@ -263,8 +263,8 @@ impl Profile {
     /// [`BadOverride::Conflict`] if the result does not hold together; the profile must not be used then.
     pub fn apply_overrides(&mut self, overrides: &[Override]) -> Result<Vec<Note>, BadOverride> {
         let mut notes = Vec::new();
-        for wish in overrides {
-            self.apply_other_override(wish, &mut notes);
+        for requested in overrides {
+            self.apply_other_override(requested, &mut notes);
         }
         self.apply_proxy_overrides(overrides)?;
         self.apply_proto_override(overrides, &mut notes);
@@ -286,9 +286,9 @@ impl Profile {
         Ok(notes)
     }
 
-    fn apply_remote_override(&mut self, wish: &RemoteOverride) {
+    fn apply_remote_override(&mut self, requested: &RemoteOverride) {
         for remote in &mut self.remotes {
-            match wish {
+            match requested {
                 RemoteOverride::Server(host) => {
                     remote.host.clone_from(host);
                     // An address of the other family would never be tried.
@@ -303,8 +303,8 @@ impl Profile {
     /// Keeps the remotes with the wanted protocol. Where there are none, or a proxy that carries TCP only decides, all
     /// are kept: a server does not speak a protocol because the user wants it.
     fn apply_proto_override(&mut self, overrides: &[Override], notes: &mut Vec<Note>) {
-        let wanted = overrides.iter().rev().find_map(|wish| {
-            if let Override::Remote(RemoteOverride::Proto(transport)) = wish {
+        let wanted = overrides.iter().rev().find_map(|requested| {
+            if let Override::Remote(RemoteOverride::Proto(transport)) = requested {
                 Some(*transport)
             } else {
                 None
@@ -321,9 +321,9 @@ impl Profile {
         }
     }
 
-    fn apply_other_override(&mut self, wish: &Override, notes: &mut Vec<Note>) {
+    fn apply_other_override(&mut self, requested: &Override, notes: &mut Vec<Note>) {
         let preferences = &mut self.preferences;
-        match wish {
+        match requested {
             Override::AllowCompression(policy) => self.pull.compression = *policy,
             Override::AuthFailRetry(on) => preferences.auth_fail_retry = *on,
             Override::DnsFallback(on) => preferences.dns_fallback = *on,
@@ -346,7 +346,7 @@ impl Profile {
                 let before = self.tls.version_min.unwrap_or(*version);
                 self.tls.version_min = Some(before.max(*version));
             }
-            Override::Remote(wish) => self.apply_remote_override(wish),
+            Override::Remote(requested) => self.apply_remote_override(requested),
             Override::DnsScope(_)
             | Override::DnsSetupDisabled(false)
             | Override::LegacyAlgorithms(false)

@@ -59,20 +59,20 @@ struct RequestedProxy<'a> {
 
 impl<'a> RequestedProxy<'a> {
     fn of(overrides: &'a [Override]) -> Self {
-        let mut wish = Self::default();
+        let mut requested = Self::default();
         for given in overrides {
             let Override::Proxy(given) = given else {
                 continue;
             };
             match given {
-                ProxyOverride::Host(host) => wish.host = Some(host),
-                ProxyOverride::Port(port) => wish.port = Some(*port),
-                ProxyOverride::Username(username) => wish.username = Some(username),
-                ProxyOverride::Password(password) => wish.password = Some(password),
-                ProxyOverride::ClearText(on) => wish.clear_text = Some(*on),
+                ProxyOverride::Host(host) => requested.host = Some(host),
+                ProxyOverride::Port(port) => requested.port = Some(*port),
+                ProxyOverride::Username(username) => requested.username = Some(username),
+                ProxyOverride::Password(password) => requested.password = Some(password),
+                ProxyOverride::ClearText(on) => requested.clear_text = Some(*on),
             }
         }
-        wish
+        requested
     }
 
     fn apply(&self, options: &mut RemoteOptions) {

@@ -13,9 +13,9 @@ fn profile(text: &str) -> Profile {
         .0
 }
 
-fn with(text: &str, wishes: &[(&str, &str)]) -> Result<Profile, BadOverride> {
+fn with(text: &str, requested: &[(&str, &str)]) -> Result<Profile, BadOverride> {
     let mut profile = profile(text);
-    let parsed: Result<Vec<_>, _> = wishes
+    let parsed: Result<Vec<_>, _> = requested
         .iter()
         .map(|(key, value)| Override::parse(key, OverrideValue::Text(value)))
         .collect();
@@ -90,8 +90,8 @@ fn a_protocol_keeps_the_remotes_that_have_it_or_all_of_them() {
     let only_udp = "proto-force udp\n";
     assert_eq!(hosts(only_udp, "tcp"), ["a.example"]);
     let mut profile = profile(only_udp);
-    let wish = Override::parse("proto-override", OverrideValue::Text("tcp")).unwrap();
-    let notes = profile.apply_overrides(&[wish]).unwrap();
+    let requested = Override::parse("proto-override", OverrideValue::Text("tcp")).unwrap();
+    let notes = profile.apply_overrides(&[requested]).unwrap();
     assert_eq!(notes.len(), 1);
     assert_eq!(profile.remotes[0].transport, Transport::Udp);
 }
@@ -161,11 +161,11 @@ fn algorithms_and_versions_follow() {
 
 #[test]
 fn preferences_follow_in_any_order() {
-    for wishes in [
+    for requested in [
         [("dns-setup-disabled", "yes"), ("dns-scope", "tunnel")],
         [("dns-scope", "tunnel"), ("dns-setup-disabled", "yes")],
     ] {
-        assert_eq!(with("", &wishes).unwrap().preferences.dns, DnsUse::Off);
+        assert_eq!(with("", &requested).unwrap().preferences.dns, DnsUse::Off);
     }
     let profile = with(
         "persist-tun",

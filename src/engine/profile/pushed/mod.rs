@@ -64,7 +64,7 @@ pub struct PushedOptions {
     pub inactive: Option<(Duration, u64)>,
     /// `session-timeout`.
     pub session_timeout: Option<Duration>,
-    /// `explicit-exit-notify`: how many goodbyes on UDP.
+    /// `explicit-exit-notify`: how many exit notifications on UDP.
     pub exit_notify: Option<u8>,
     /// `reneg-sec`.
     pub reneg: Option<Duration>,
@@ -272,7 +272,7 @@ const LONGEST_TEXT: usize = 512;
 pub struct ProtocolFlags {
     /// `aead-epoch`: data packets use the epoch format.
     pub aead_epoch: bool,
-    /// `cc-exit`: goodbye is said in the control channel.
+    /// `cc-exit`: exit notification is said in the control channel.
     pub cc_exit: bool,
     /// `dyn-tls-crypt`: renegotiations are protected by a key of their own.
     pub dyn_tls_crypt: bool,

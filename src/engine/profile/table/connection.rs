@@ -108,7 +108,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "explicit-exit-notify",
         0..=1,
         PCR,
-        "How many goodbyes are sent on UDP.",
+        "How many exit notifications are sent on UDP.",
     ),
     honour(
         "float",

@@ -37,7 +37,7 @@ pub(super) static ROWS: &[OptionRow] = &[
         "disable-occ",
         0..=0,
         PC,
-        "The server is not asked which packets pass on the way.",
+        "The server is not asked which packets pass on the path.",
     ),
     honour(
         "dns",
@@ -84,7 +84,7 @@ pub(super) static ROWS: &[OptionRow] = &[
     implied(
         "mtu-test",
         PC,
-        "what passes on the way to the server is looked at anyway; see the log",
+        "what passes on the path to the server is looked at anyway; see the log",
     ),
     honour(
         "pull-filter",

@@ -10,7 +10,7 @@ use crate::session::request::Request;
 use crate::session::status::Status;
 use crate::session::{Autonomy, Registration};
 
-/// A session that a manager has taken on, with these lines in its profile.
+/// A session that a manager has registered, with these lines in its profile.
 fn managed(lines: &str) -> Scene {
     let registration = Registration::Awaited {
         token: "T".to_owned(),

@@ -74,7 +74,7 @@ impl Scene {
             registration,
             ready: match autonomy {
                 Autonomy::ByItself => ReadyWhen::Connected,
-                Autonomy::Commanded => ReadyWhen::TakenOn,
+                Autonomy::Commanded => ReadyWhen::Registered,
             },
             autonomy,
             about: PeerInfo::default(),

@@ -43,7 +43,7 @@ pub(crate) struct Server {
     pub(crate) logins: Vec<Texts>,
     /// Tunnelled packets that arrived.
     pub(crate) packets: Vec<Vec<u8>>,
-    /// The client said goodbye in the data channel.
+    /// The client sent an exit notification in the data channel.
     pub(crate) client_left: bool,
     /// Control packets that were dropped.
     pub(crate) rejected: u64,
@@ -195,7 +195,7 @@ impl Server {
         self.data.switch_to(self.newest.get());
     }
 
-    /// Says goodbye in the data channel.
+    /// Sends the exit notification in the data channel.
     pub(crate) fn send_exit(&mut self, now: Instant) {
         let packet = self.data.exit_message(now).map(<[u8]>::to_vec);
         self.ready.extend(packet);
