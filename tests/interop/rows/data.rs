@@ -1,6 +1,6 @@
 //! Ciphers, keys and framings of the data channel.
 
-use super::super::cell::{AUTHENTICATION, INCOMPATIBLE};
+use super::super::cell::INCOMPATIBLE;
 use super::super::release::Release;
 use super::super::row::Row;
 use super::super::setup::Setup;
@@ -72,7 +72,7 @@ fn agreement() -> Vec<Row> {
         .only(before_2_6),
         Row::refused("no common cipher", |cell| {
             let setup = Setup::new().server("data-ciphers AES-128-CBC");
-            cell.assert_refuses(&setup, AUTHENTICATION, &["no shared cipher"]);
+            cell.assert_refuses(&setup, INCOMPATIBLE, &["no shared cipher"]);
         }),
         Row::refused("server without encryption, `cipher none`", |cell| {
             let setup = Setup::new().server("ncp-disable\ncipher none");
