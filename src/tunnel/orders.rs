@@ -162,12 +162,13 @@ impl<D> Waiting<D> {
 /// Whether an order makes one pointless that was given before it and is not carried out yet.
 fn supersedes<D>(later: &Order<D>, earlier: &Order<D>) -> bool {
     match (later, earlier) {
-        (Order::AttachTun(_) | Order::DetachTun, Order::AttachTun(_) | Order::DetachTun)
-        // There is one attempt at a time: whoever begins or abandons one has no interest in another any more.
-        | (
+        (Order::AttachTun(_) | Order::DetachTun, Order::AttachTun(_) | Order::DetachTun) => true,
+        // There is one attempt at a time: whoever begins or abandons one has no interest in another any more. But the
+        // server of that one is still to hear the exit notification.
+        (
             Order::Attempt(TunnelOrder::Abandon(_) | TunnelOrder::Begin(_)),
-            Order::Attempt(_),
-        ) => true,
+            Order::Attempt(earlier),
+        ) => !matches!(earlier, TunnelOrder::Input(Input::Stop)),
         (
             Order::Attempt(TunnelOrder::Input(later)),
             Order::Attempt(TunnelOrder::Input(earlier)),
@@ -199,6 +200,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_attempt_that_is_abandoned_at_once_still_sends_its_exit_notification() {
+        let mut waiting = Waiting::<u8>::default();
+        for input in [Input::Woke, Input::Stop] {
+            waiting.push(Order::Attempt(TunnelOrder::Input(input)));
+        }
+        waiting.push(Order::Attempt(TunnelOrder::Abandon(AttemptId(1))));
+        let [first, second] = [0, 1].map(|at| &waiting.orders[at]);
+        assert!(matches!(
+            first,
+            Order::Attempt(TunnelOrder::Input(Input::Stop))
+        ));
+        assert!(matches!(second, Order::Attempt(TunnelOrder::Abandon(_))));
+        assert_eq!(waiting.orders.len(), 2);
+    }
 
     /// Any order but the beginning of an attempt; those are tested with the thread.
     fn order() -> impl Strategy<Value = Order<u8>> {
