@@ -7,6 +7,7 @@ use zbus::zvariant::{OwnedValue, Value};
 use crate::cli::style::{Mood, Style};
 use crate::control::call::StatusField;
 use crate::control::status_report::TABLE;
+use crate::sys::json::quoted;
 use crate::sys::wall_time;
 
 /// What one session told over the bus.
@@ -305,21 +306,6 @@ fn written(fact: &StatusField) -> String {
         StatusField::Number(number) => number.to_string(),
         StatusField::Text(text) => quoted(text),
     }
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

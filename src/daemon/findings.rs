@@ -1,5 +1,6 @@
 //! What `check` has found out about a profile: as lines for people, and as JSON for programs.
 
+use crate::sys::json::quoted;
 use openvpn_engine::profile::Note;
 use openvpn_engine::profile::Place;
 use openvpn_engine::profile::ProfileError;
@@ -144,21 +145,6 @@ pub fn json(profile: &str, usable: bool, findings: &[Finding]) -> String {
         quoted(profile),
         findings.join(",")
     )
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

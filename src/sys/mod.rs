@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod calls;
 pub mod clock;
 pub mod clock_trust;
+pub mod json;
 pub mod owner;
 pub mod runtime;
 pub mod stream;
